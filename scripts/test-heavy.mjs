@@ -3,6 +3,7 @@ import { jest } from './lib/jest.mjs';
 import { fetchNewerClient } from './lib/newer-client.mjs';
 import { setUpOrExit } from './lib/set-up.mjs';
 import { fetchStockAge } from './lib/stock-age.mjs';
+import { fetchStockChromium } from './lib/stock-chromium.mjs';
 import { fetchStockPrometheus } from './lib/stock-prometheus.mjs';
 
 await setUpOrExit();
@@ -10,4 +11,5 @@ await setUpOrExit();
 await fetchStockAge().catch((error) => console.error(`Cannot fetch age: ${error.message}`));
 await fetchNewerClient().catch((error) => console.error(`Cannot fetch PostgreSQL 17: ${error.message}`));
 await fetchStockPrometheus().catch((error) => console.error(`Cannot fetch Prometheus: ${error.message}`));
+await fetchStockChromium().catch((error) => console.error(`Cannot install Chromium: ${error.message}`));
 process.exitCode = await jest(['--config=jest.heavy.config.js', ...process.argv.slice(2)]);

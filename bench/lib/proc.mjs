@@ -50,6 +50,17 @@ export function residentBytes(pid) {
 }
 
 /**
+ * Memory that a process shares with no other: a backend of PostgreSQL without the buffers of all.
+ *
+ * @param {number} pid
+ * @returns {number} bytes
+ */
+export function privateBytes(pid) {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(/^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+}
+
+/**
  * The direct children of a process.
  *
  * @param {number} pid

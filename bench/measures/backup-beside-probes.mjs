@@ -9,22 +9,58 @@ import { ServerProcess } from '../lib/server-process.mjs';
 const GIGABYTE = 1_073_741_824;
 const DATABASE = 'one_gigabyte';
 
+/** `dist/main.js` of an earlier build, to compare with. */
+const EARLIER_MAIN = process.env.BENCH_EARLIER && path.resolve(process.env.BENCH_EARLIER, 'dist/main.js');
+
 /**
- * `/ready` while the same process makes a backup of 1 GB (`POST /admin/backups`).
+ * `/ready` while the service makes a backup of 1 GB (`POST /admin/backups`).
  *
  * @param {import('../lib/scene.mjs').Scene} scene
  * @returns {Promise<import('../lib/table.mjs').Row[]>}
  */
 export async function backupBesideProbes(scene) {
   await makeLargeDatabase(scene, DATABASE, GIGABYTE);
+  const own = await measured(scene);
+  const earlier = EARLIER_MAIN === undefined ? undefined : await measured(scene, EARLIER_MAIN);
+  return [
+    {
+      measure: '/ready, p99 while the service backs up 1 GB',
+      value: ms(own.p99),
+      against: `before it ${ms(own.before)}; the slowest ${ms(own.slowest)} in ${seconds(own.tookMs)}`,
+      reach: 'at most 10 ms',
+      met: own.p99 <= 10,
+    },
+    {
+      measure: '  its event loop’s delay, p99',
+      value: ms(own.delay.p99),
+      against: `the longest ${ms(own.delay.max)}; 5 ms of it are the measuring’s own`,
+    },
+    ...(earlier
+      ? [
+          {
+            measure: '  of BENCH_EARLIER',
+            value: ms(earlier.p99),
+            against: `before it ${ms(earlier.before)}; the slowest ${ms(earlier.slowest)} in ${seconds(earlier.tookMs)}; event loop ${ms(earlier.delay.p99)}`,
+            ratio: own.p99 / earlier.p99,
+          },
+        ]
+      : []),
+  ];
+}
+
+/**
+ * @param {import('../lib/scene.mjs').Scene} scene
+ * @param {string} [script] defaults to this build
+ */
+async function measured(scene, script) {
   const delayFile = path.join(scene.directory, 'event-loop-delay.json');
-  const settings = {
+  const contender = pgkeep(scene, {
     DATABASE_URL: scene.url(DATABASE),
     BACKUP_DIR: path.join(scene.directory, 'beside'),
     NODE_OPTIONS: `--import=${new URL('../lib/event-loop-delay.mjs', import.meta.url)}`,
     BENCH_EVENT_LOOP_FILE: delayFile,
-  };
-  const server = await ServerProcess.start(scene, pgkeep(scene, settings));
+  });
+  const server = await ServerProcess.start(scene, { ...contender, ...(script && { script }) });
   await server.answers(`${server.origin}/live`);
   const before = await probe(server, 5);
   const { latencies, tookMs } = await probeBeside(server, '/admin/backups', () =>
@@ -32,19 +68,11 @@ export async function backupBesideProbes(scene) {
   );
   const delay = JSON.parse(readFileSync(delayFile, 'utf8'));
   await server.kill();
-  const p99 = percentile(latencies, 0.99);
-  return [
-    {
-      measure: '/ready, p99 while the service backs up 1 GB',
-      value: ms(p99),
-      against: `before it ${ms(percentile(before, 0.99))}; the slowest ${ms(largest(latencies))} in ${seconds(tookMs)}`,
-      reach: 'at most 20 ms',
-      met: p99 <= 20,
-    },
-    {
-      measure: '  its event loop’s delay, p99',
-      value: ms(delay.p99),
-      against: `the longest ${ms(delay.max)}; 5 ms of it are the measuring’s own`,
-    },
-  ];
+  return {
+    p99: percentile(latencies, 0.99),
+    before: percentile(before, 0.99),
+    slowest: largest(latencies),
+    tookMs,
+    delay,
+  };
 }

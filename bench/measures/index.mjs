@@ -6,6 +6,7 @@ import { clientGuard } from './client-guard.mjs';
 import { databaseStopped } from './database-stopped.mjs';
 import { drift } from './drift.mjs';
 import { lint } from './lint.mjs';
+import { metrics } from './metrics.mjs';
 import { guard } from './guard.mjs';
 import { migrations } from './migrations.mjs';
 import { policy } from './policy.mjs';
@@ -32,6 +33,7 @@ export const MEASURES = {
   queries: { title: 'queries for a thousand probes', measure: queries },
   stopped: { title: '/ready and /live with PostgreSQL stopped', measure: databaseStopped },
   start: { title: 'start to first 200, and memory after it', measure: start },
+  metrics: { title: 'a scrape of /metrics, and /ready beside it', measure: metrics },
   stats: { title: 'statistics of 10,000 tables', measure: stats },
   migrations: { title: 'migration check with 1,000 migrations', measure: migrations },
   'client-guard': { title: 'what the guarded client adds to Prisma’s', measure: clientGuard },

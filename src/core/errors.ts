@@ -72,6 +72,7 @@ export const ERROR_KINDS = {
   JOB_RUN_NOT_FOUND: 'failed',
   JOB_LEASE_LOST: 'failed',
   JOB_TIME_LIMIT: 'failed',
+  JOB_PROCESS_ENDED: 'failed',
   ALERT_NOT_DELIVERED: 'failed',
   STORAGE_FULL: 'failed',
   STORAGE_OBJECT_MISSING: 'failed',

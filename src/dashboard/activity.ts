@@ -26,6 +26,16 @@ interface VitalChart {
   readonly note: (report: MonitoringReport) => string;
 }
 
+function longestNote({ vitals, findings }: MonitoringReport): string {
+  if (findings.some(({ code }) => code === 'STATEMENTS_UNKNOWN'))
+    return 'pg_stat_statements is not installed';
+  const seconds = vitals.longestStatementSeconds;
+  if (seconds === null) return NOT_KNOWN;
+  return seconds < 1
+    ? 'none runs for a second'
+    : `the longest one has run for ${durationText(seconds * 1000)}`;
+}
+
 const CHARTS: readonly VitalChart[] = [
   {
     vital: 'connections',
@@ -51,10 +61,7 @@ const CHARTS: readonly VitalChart[] = [
     title: 'Mean time of a statement',
     format: millisecondsText,
     now: ({ vitals }) => vitals.meanStatementMs,
-    note: ({ vitals }) =>
-      vitals.longestStatementSeconds === null
-        ? NOT_KNOWN
-        : `the longest one now runs for ${durationText(vitals.longestStatementSeconds * 1000)}`,
+    note: longestNote,
   },
   {
     vital: 'connectMs',

@@ -6,9 +6,10 @@ import { KeptFact } from '../overview/kept-fact.js';
 import { withDeadline } from '../postgres/deadline.js';
 import { CHARTED } from './activity.js';
 import type { ChartPoint } from './chart.js';
-import type { Range } from './scale.js';
+import { DEFAULT_RANGE, type Range, YOUNG_RANGE } from './scale.js';
 
 const PERIOD_MS = 15_000;
+const YOUNG_HOURS = 2;
 /** The first view of a range waits this long for its history. */
 const FIRST_MS = 1000;
 
@@ -21,6 +22,13 @@ export class ChartHistory {
     private readonly history: HistoryService,
     private readonly clock: Clock,
   ) {}
+
+  /** Returns the range to show where none was chosen: an hour, until the history is older than two. */
+  async suitableRange(): Promise<Range> {
+    const known = (await this.points(DEFAULT_RANGE))['connections'] ?? [];
+    const old = known.slice(0, -Math.ceil((YOUNG_HOURS / DEFAULT_RANGE.hours) * known.length));
+    return old.some(({ average }) => average !== null) ? DEFAULT_RANGE : YOUNG_RANGE;
+  }
 
   /** Returns the points of each vital with a chart, from memory. */
   async points({ name, hours }: Range): Promise<Readonly<Record<string, readonly ChartPoint[]>>> {

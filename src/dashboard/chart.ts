@@ -43,18 +43,19 @@ interface Plot {
 /** Returns a line chart with both axes, its values in tooltips, and the range between them in words. */
 export function lineChart(chart: Chart): Html {
   const plot = plotOf(chart);
+  const isEmpty = plot.points.every(({ average }) => average === null);
   return html`<figure class="chart">
     <figcaption><span>${chart.title}</span> <b>${chart.now}</b></figcaption>
     <div class="frame">
       <div class="scale" aria-hidden="true">
-        ${[plot.top, plot.top / 2, 0].map((value) => html`<span>${roundLabel(chart.format(value))}</span>`)}
+        ${(isEmpty ? [] : [plot.top, plot.top / 2, 0]).map((value) => html`<span>${roundLabel(chart.format(value))}</span>`)}
       </div>
       <svg class="plot" role="img" aria-label="${spoken(chart, plot)}">
         <path class="grid" d="M0 .5h9999M0 50.5h9999M0 99.5h9999" />
         <svg width="100%" height="${HEIGHT}" viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none">
           <path class="area" d="${areaPath(plot)}" />
           <path class="line" d="${linePath(plot)}" /></svg
-        >${limitLine(chart, plot)}${hits(chart, plot)}${plot.points.every(({ average }) => average === null) ? html`<text x="50%" y="54" text-anchor="middle">Nothing was measured in this time.</text>` : NOTHING}${tickTexts(chart, plot)}
+        >${limitLine(chart, plot)}${hits(chart, plot)}${isEmpty ? html`<text x="50%" y="54" text-anchor="middle">Nothing was measured in this time.</text>` : NOTHING}${tickTexts(chart, plot)}
       </svg>
     </div>
     <p class="note">${chart.note}</p>

@@ -1,4 +1,4 @@
-import { exactTime, durationText } from './times.js';
+import { durationText } from './times.js';
 import { html, type Html } from './html.js';
 import type { UpcomingItem } from '../overview/overview.types.js';
 
@@ -30,7 +30,13 @@ export function horizon(items: readonly UpcomingItem[], now: Date): Html {
   const foreseen = items.flatMap(({ breaksAt, ...item }) =>
     breaksAt === null ? [] : [{ ...item, breaksAt }],
   );
-  if (foreseen.length === 0) return html`<p class="soft">Nothing in sight.</p>`;
+  const dateless = items.filter(({ breaksAt }) => breaksAt === null);
+  const others = html`<ul class="plain soft">
+    ${dateless.map(({ text }) => html`<li>${text}</li>`)}
+  </ul>`;
+  if (foreseen.length === 0)
+    return html`<p class="soft">Nothing is in sight.</p>
+      ${others}`;
   const ticks = TICKS.map(
     ([, ms]) => html`<line class="tick" x1="${placeOf(ms)}%" x2="${placeOf(ms)}%" y1="-8" y2="24" />`,
   );
@@ -43,11 +49,12 @@ export function horizon(items: readonly UpcomingItem[], now: Date): Html {
             ${ticks}
             <line class="reach" x2="${placeOf(ms)}%" y1="8" y2="8" />
             <circle cx="${placeOf(ms)}%" cy="8" r="5" /></svg
-          ><span class="what">${text} <span class="soft">${exactTime(breaksAt)}</span></span>
+          ><span class="what">${text} <span class="soft">${breaksAt.slice(0, 10)}</span></span>
         </li>`;
       })}
     </ol>
     <div class="horizon-axis" aria-hidden="true">
       <svg>${TICKS.map(([label, ms]) => html`<text x="${placeOf(ms)}%" y="11">${label}</text>`)}</svg>
-    </div>`;
+    </div>
+    ${others}`;
 }

@@ -155,7 +155,7 @@ export function sampledLine({ monitoring, serverVersion, isDemo }: Overview): Ht
       : html`sampled <time datetime="${at}" data-age>${clockTime(at)}</time>`;
   return html`<div class="sampled">
     <p>${serverVersion === null ? NOTHING : `PostgreSQL ${serverVersion}`}</p>
-    ${isDemo ? html`<p class="tag demo">Demo: a sample clinic, and traffic that pgkeep makes itself</p>` : NOTHING}
+    ${isDemo ? html`<p class="tag demo">Demo: a sample clinic. Its traffic is pgkeep’s own, and so is the hour before the first start</p>` : NOTHING}
     <p class="fresh${isStale || down ? ' stale' : ''}">${isStale ? 'Old: ' : NOTHING}${when}</p>
   </div>`;
 }

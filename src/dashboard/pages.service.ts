@@ -195,7 +195,7 @@ export class PagesService {
           current: name,
           notice: noticeOf(query['done']),
           main: main.markup,
-          ...(name === undefined && { liveFrom: `ui/live?range=${rangeOf(query['range']).name}` }),
+          ...(name === undefined && { liveFrom: `ui/live?range=${rangeOf(query['range'])?.name ?? ''}` }),
         }),
       );
     });
@@ -204,7 +204,7 @@ export class PagesService {
   /** Makes the inside of a page, or returns the one that was made a moment ago for the same role. */
   private async main(name: PageName | undefined, query: Fields, visitor: Identity): Promise<Made> {
     const mayAct = includesRole(visitor.role, 'operator');
-    const range = rangeOf(query['range']);
+    const range = rangeOf(query['range']) ?? (await this.history.suitableRange());
     const key = [name, range.name, mayAct].join(' ');
     const nowMs = this.clock.monotonicMs();
     const known = this.made.get(key);

@@ -8,18 +8,23 @@ export interface Range {
   readonly tickHours: number;
 }
 
+const HOUR: Range = { name: '1h', hours: 1, text: 'last hour', tickHours: 0.25 };
 const DAY: Range = { name: '24h', hours: 24, text: 'last 24 hours', tickHours: 6 };
 
 export const RANGES: readonly Range[] = [
-  { name: '1h', hours: 1, text: 'last hour', tickHours: 0.25 },
+  HOUR,
   DAY,
   { name: '7d', hours: 168, text: 'last 7 days', tickHours: 24 },
   { name: '30d', hours: 720, text: 'last 30 days', tickHours: 168 },
 ];
 
-/** Returns the range that an address names; a day if it names none. */
-export function rangeOf(name: unknown): Range {
-  return RANGES.find((range) => range.name === name) ?? DAY;
+/** The range of an address that names none, and what stands in for it while the history is young. */
+export const DEFAULT_RANGE = DAY;
+export const YOUNG_RANGE = HOUR;
+
+/** Returns the range that an address names; undefined if it names none. */
+export function rangeOf(name: unknown): Range | undefined {
+  return RANGES.find((range) => range.name === name);
 }
 
 const STEPS = [1, 2, 4, 5, 6, 8, 10];

@@ -36,9 +36,14 @@ const attentionSchema = {
 
 const upcomingSchema = {
   type: 'object',
-  required: ['what', 'text', 'breaksAt'],
+  required: ['what', 'subject', 'text', 'breaksAt'],
   additionalProperties: false,
-  properties: { what: { type: 'string' }, text: { type: 'string' }, breaksAt: timeOrNull },
+  properties: {
+    what: { type: 'string' },
+    subject: { type: 'string', description: 'What it concerns; empty if it is the database.' },
+    text: { type: 'string' },
+    breaksAt: timeOrNull,
+  },
 };
 
 const monitoringSchema = {

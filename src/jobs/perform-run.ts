@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { counted } from '../core/text.js';
-import { messageOf, PgkeepError } from '../core/errors.js';
+import { type ErrorCode, messageOf, PgkeepError } from '../core/errors.js';
 import type { JobsService } from './jobs.service.js';
 import type { JobRun, JsonObject, RunError, RunOutcome } from './jobs.types.js';
 
@@ -83,15 +83,20 @@ function endOf(error: unknown, stop: AbortSignal): RunOutcome {
   if (error instanceof PgkeepError) {
     if (error.code === 'JOB_TIME_LIMIT') return { state: 'failed', error: runError };
     // The work itself is not at fault: it is tried again, but not without limit.
-    if (error.code === 'JOB_LEASE_LOST' || error.kind === 'unavailable') {
+    if (isLoss(error)) {
       return { state: 'interrupted', error: runError, countsAsLoss: true };
     }
   }
   return { state: stop.aborted ? 'interrupted' : 'failed', error: runError };
 }
 
+/** Whether the run is tried again: its process, its lease or its database was lost. */
+function isLoss({ code, kind }: PgkeepError): boolean {
+  return code === 'JOB_LEASE_LOST' || code === 'JOB_PROCESS_ENDED' || kind === 'unavailable';
+}
+
 /** Returns an error without its stack and its cause: pgkeep's own messages hold no secret. */
-function toRunError(error: unknown): RunError {
+export function toRunError(error: unknown): RunError & { readonly code: ErrorCode } {
   if (!(error instanceof PgkeepError)) return { code: 'INTERNAL', message: messageOf(error) };
   const { code, message, hint } = error;
   return { code, message, ...(hint !== undefined && { hint }) };

@@ -6,9 +6,11 @@ import {
   Injectable,
   Logger,
   type OnModuleDestroy,
+  Optional,
 } from '@nestjs/common';
 import { service } from '../audit-log/append.js';
 import { BackupService } from '../backup/backup.service.js';
+import type { Environment } from '../config/read-settings.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { messageOf, PgkeepError } from '../core/errors.js';
@@ -21,13 +23,19 @@ import { RestoreTestService } from '../restore/test/restore-test.service.js';
 import { RetentionService } from '../retention/retention.service.js';
 import { type JobName, JOBS, resultText } from './job-definitions.js';
 
+/** The injection token of the environment that a service has read its settings from: it makes jobs run in their own process. */
+export const JOB_ENVIRONMENT = Symbol('pgkeep job environment');
+
+/** What the work of a job needs of its run. */
+type WorkContext = Omit<RunContext, 'run'> & { readonly run: Pick<JobRun, 'trigger' | 'parameters'> };
+
 /** How long a shutdown waits for work to end. */
 const LONGEST_END_MS = 10_000;
 
 /** Does the work of each job. */
 @Injectable()
 export class JobWork {
-  private readonly actions: Readonly<Record<JobName, (context: RunContext) => Promise<JsonObject>>> = {
+  private readonly actions: Readonly<Record<JobName, (context: WorkContext) => Promise<JsonObject>>> = {
     backup: (context) => this.backUp(context),
     prune: (context) => this.prune(context),
     'restore-test': (context) => this.testRestore(context),
@@ -42,11 +50,11 @@ export class JobWork {
   ) {}
 
   /** Does the work of a run, and returns what the history keeps. @throws what the service throws. */
-  async perform(job: JobName, context: RunContext): Promise<JsonObject> {
+  async perform(job: JobName, context: WorkContext): Promise<JsonObject> {
     return await this.actions[job](context);
   }
 
-  private async backUp({ run, signal, requireLease }: RunContext): Promise<JsonObject> {
+  private async backUp({ run, signal, requireLease }: WorkContext): Promise<JsonObject> {
     return {
       ...(await this.backups.create({
         reason: run.trigger === 'manual' ? 'manual' : 'scheduled',
@@ -57,7 +65,7 @@ export class JobWork {
     };
   }
 
-  private async prune({ run, signal, requireLease }: RunContext): Promise<JsonObject> {
+  private async prune({ run, signal, requireLease }: WorkContext): Promise<JsonObject> {
     const beforeRemove = async (): Promise<void> => {
       signal.throwIfAborted();
       await requireLease();
@@ -67,7 +75,7 @@ export class JobWork {
   }
 
   /** Erases due rows. If one cannot be erased, the run fails: the others are erased, and it is due again. */
-  private async cleanUp({ run, signal, requireLease }: RunContext): Promise<JsonObject> {
+  private async cleanUp({ run, signal, requireLease }: WorkContext): Promise<JsonObject> {
     const report = await this.cleanup.clean({ actor: actorOf(run), signal, beforeBatch: requireLease });
     const [failure] = report.failures;
     if (!failure) return { erased: report.erased, ledgerDigest: report.ledgerDigest };
@@ -79,7 +87,7 @@ export class JobWork {
   }
 
   /** Tests a backup. If that fails, so does the run: `/ready` reports three in a row. */
-  private async testRestore({ run, signal }: RunContext): Promise<JsonObject> {
+  private async testRestore({ run, signal }: WorkContext): Promise<JsonObject> {
     const { backup } = run.parameters;
     const report = await this.restoreTests.run({
       ...(typeof backup === 'string' && { backup }),
@@ -101,7 +109,7 @@ export class JobWork {
 }
 
 /** Returns who asked for a run, whichever replica does it; the service where the schedule did. */
-function actorOf({ parameters: { actor } }: JobRun): string {
+function actorOf({ parameters: { actor } }: Pick<JobRun, 'parameters'>): string {
   return typeof actor === 'string' ? actor : service();
 }
 
@@ -118,6 +126,7 @@ export class RunningJobs implements OnModuleDestroy, BeforeApplicationShutdown {
     private readonly jobs: JobsService,
     private readonly work: JobWork,
     private readonly watch: BackupWatch,
+    @Optional() @Inject(JOB_ENVIRONMENT) private readonly environment?: Environment,
   ) {
     this.leaseMs = backup.jobLeaseMs;
   }
@@ -157,13 +166,21 @@ export class RunningJobs implements OnModuleDestroy, BeforeApplicationShutdown {
     const { performRun } = await import('../jobs/perform-run.js');
     this.logger.log(`${job}: started, ${run.trigger}, due ${run.dueAt}, run ${run.id}`);
     const holding = { leaseMs: this.leaseMs, limitMs: JOBS[job].limitMs, stop: this.stop.signal };
-    const outcome = await performRun(this.jobs, run, holding, (context) => this.work.perform(job, context));
+    const outcome = await performRun(this.jobs, run, holding, (context) => this.workOn(job, context));
     this.log(job, outcome);
     await this.watch.refresh();
     const { followedBy } = JOBS[job];
     if (outcome.state === 'succeeded' && followedBy && run.trigger !== 'manual' && !this.isStopping) {
       await this.follow(followedBy);
     }
+  }
+
+  /** A service does the work in another process; an application that imports pgkeep does it here, with its own settings. */
+  private async workOn(job: JobName, context: RunContext): Promise<JsonObject> {
+    const { environment } = this;
+    if (environment === undefined) return await this.work.perform(job, context);
+    const { performSeparately } = await import('./separate-job.js');
+    return await performSeparately({ job, environment, context });
   }
 
   private async follow(job: JobName): Promise<void> {

@@ -12,6 +12,8 @@ export interface MetricFacts {
   readonly verdict: Verdict;
   /** Undefined before the first evaluation of the checks has ended. */
   readonly learned: Learned | undefined;
+  /** Since the start of this process. */
+  readonly failedLogins: number;
   /** Undefined without monitoring, and before the first sample. */
   readonly sample: MonitorSample | undefined;
 }

@@ -1,10 +1,11 @@
 import { Module } from '@nestjs/common';
+import { AccessModule } from '../access/access.module.js';
 import { MonitoringModule } from '../monitoring/monitoring.module.js';
 import { ReadinessModule } from '../readiness/readiness.module.js';
 import { MetricsService } from './metrics.service.js';
 
 @Module({
-  imports: [MonitoringModule, ReadinessModule],
+  imports: [AccessModule, MonitoringModule, ReadinessModule],
   providers: [MetricsService],
   exports: [MetricsService],
 })

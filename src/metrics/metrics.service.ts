@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { FailedLogins } from '../access/failed-logins.js';
 import { PGKEEP_VERSION } from '../config/pgkeep-version.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
@@ -20,6 +21,7 @@ export class MetricsService {
     @Inject(SETTINGS) private readonly settings: Settings,
     private readonly readiness: ReadinessMonitor,
     private readonly monitoring: MonitorWatch,
+    private readonly logins: FailedLogins,
   ) {}
 
   /**
@@ -35,6 +37,7 @@ export class MetricsService {
       database: database.url.database,
       verdict,
       learned: this.readiness.learned(),
+      failedLogins: this.logins.total,
       sample: this.monitoring.latest(),
     });
   }

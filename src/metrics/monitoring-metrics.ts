@@ -20,6 +20,23 @@ export const MONITORING_METRICS: readonly Metric[] = [
     },
     ({ sample }) => sample?.report && new Date(sample.report.sampledAt),
   ),
+  byLabel(
+    {
+      name: 'pgkeep_forecast_timestamp_seconds',
+      type: 'gauge',
+      help: 'When something breaks if nothing changes, by kind; the earliest of each. Missing while that is not in sight.',
+      label: 'what',
+    },
+    ({ sample }) => {
+      const earliest = new Map<string, Date>();
+      for (const { what, breaksAt } of sample?.report?.forecasts ?? []) {
+        if (breaksAt === null) continue;
+        const [at, known] = [new Date(breaksAt), earliest.get(what)];
+        if (!known || at < known) earliest.set(what, at);
+      }
+      return [...earliest];
+    },
+  ),
   byLabels({
     name: 'pgkeep_findings',
     type: 'gauge',
@@ -155,6 +172,25 @@ export const MONITORING_METRICS: readonly Metric[] = [
     of: ({ walBytesPerSecond }) => walBytesPerSecond,
   }),
   vital('pgkeep_database_size_bytes', 'The size of the database.', { of: ({ sizeBytes }) => sizeBytes }),
+  single(
+    {
+      name: 'pgkeep_storage_limit_bytes',
+      type: 'gauge',
+      help: 'DB_STORAGE_LIMIT, or the size of the disk if it can be seen.',
+    },
+    ({ sample }) => sample?.report?.storage.limitBytes,
+  ),
+  single(
+    {
+      name: 'pgkeep_storage_used_ratio',
+      type: 'gauge',
+      help: 'How much of that is used, from 0 to 1; on a disk, by other files too.',
+    },
+    ({ sample }) => sample?.report?.storage.usedShare,
+  ),
+  vital('pgkeep_ids_used_ratio', 'How much of its numbers the fullest integer key has used, from 0 to 1.', {
+    of: ({ idsUsed }) => idsUsed,
+  }),
   vital('pgkeep_transaction_id_age', 'Transactions since the oldest row was frozen; 2^31 stop the server.', {
     of: ({ transactionIdAge }) => transactionIdAge,
   }),

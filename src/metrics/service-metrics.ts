@@ -97,4 +97,12 @@ export const SERVICE_METRICS: readonly Metric[] = [
     },
     ({ learned }) => learned?.erasure?.value.overdue.reduce((sum, { rows }) => sum + rows, 0),
   ),
+  single(
+    {
+      name: 'pgkeep_failed_logins_total',
+      type: 'counter',
+      help: 'Failed attempts to sign in, or to use an admin route, since this process was started.',
+    },
+    ({ failedLogins }) => failedLogins,
+  ),
 ];

@@ -118,6 +118,11 @@ export function withoutIgnored(
   );
 }
 
+/** Returns the codes of `DB_MONITORING_IGNORE` that there are not: they hide nothing. */
+export function unknownIgnored({ monitoring }: Pick<Settings, 'monitoring'>): string[] {
+  return monitoring.ignored.map(({ code }) => code).filter((code) => !MONITORING_CODES.includes(code));
+}
+
 function matches(subject: string, pattern: string): boolean {
   const [first = '', ...rest] = pattern.split('*');
   if (rest.length === 0) return subject === pattern;

@@ -3,6 +3,7 @@ import type { CodeText } from '../readiness/check.js';
 import { daysUntil, type Forecast } from './forecast.js';
 import type { BackupSpace, MonitoringFinding, Severity, StorageSpace } from './monitoring.types.js';
 import { nameOf, type ObjectName } from './probe-sql.js';
+import { IDS_RUN_OUT, REPORTED_SHARE } from './probes/sequences.js';
 
 /** What forecasts find, so no probe has it. */
 export const FORECAST_CODES = {
@@ -40,6 +41,8 @@ export interface ForecastFacts {
   readonly backups: BackupSpace | undefined;
   /** The tables that grew most in the last 30 days. */
   readonly growers: readonly (ObjectName & { readonly bytes: number })[];
+  /** The share of its numbers that the fullest key has used. */
+  readonly idsUsed: number;
   readonly now: Date;
 }
 
@@ -51,7 +54,8 @@ export function forecastFindings(facts: ForecastFacts): MonitoringFinding[] {
   ];
 }
 
-function findingsOf(forecast: Forecast, { storage, growers, now }: ForecastFacts): MonitoringFinding[] {
+function findingsOf(forecast: Forecast, facts: ForecastFacts): MonitoringFinding[] {
+  const { storage, growers, now } = facts;
   const days = daysUntil(forecast, now);
   if (days === undefined) return [];
   const withoutStop = forecast.text.replace(/\.$/, '');
@@ -65,6 +69,11 @@ function findingsOf(forecast: Forecast, { storage, growers, now }: ForecastFacts
   if (forecast.what === 'support') {
     if (days > OUTDATED_DAYS) return [];
     return [finding('info', { code: 'SERVER_OUTDATED', subject: forecast.subject, text: withoutStop })];
+  }
+  if (forecast.what === 'ids') {
+    // A key that has used most of its numbers is reported by the probe.
+    if (facts.idsUsed >= REPORTED_SHARE) return [];
+    return dated(days, [180, 30], { code: 'IDS_RUN_OUT', subject: forecast.subject, text: withoutStop });
   }
   if (forecast.what !== 'disk' || (storage.usedShare ?? 0) < FULL_ENOUGH) return [];
   const growing = growers.filter(({ bytes }) => bytes > 0);
@@ -100,11 +109,12 @@ function backupFindings({ directory, freeBytes, newestBytes }: BackupSpace): Mon
 }
 
 interface NewFinding {
-  readonly code: keyof typeof FORECAST_CODES;
+  readonly code: keyof typeof FORECAST_CODES | 'IDS_RUN_OUT';
   readonly subject: string;
   readonly text: string;
 }
 
 function finding(severity: Severity, { code, subject, text }: NewFinding): MonitoringFinding {
-  return { code, severity, subject, text, remedy: FORECAST_CODES[code].remedy, sql: null };
+  const { remedy } = code === 'IDS_RUN_OUT' ? IDS_RUN_OUT : FORECAST_CODES[code];
+  return { code, severity, subject, text, remedy, sql: null };
 }

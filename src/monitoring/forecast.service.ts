@@ -75,7 +75,11 @@ export class ForecastService {
     ];
     const growers = server.hasRecords ? await readGrowers(client, timeouts).catch(() => []) : [];
     const backups = await this.backupSpace().catch(() => undefined);
-    return { forecasts, storage, findings: forecastFindings({ forecasts, storage, backups, growers, now }) };
+    return {
+      forecasts,
+      storage,
+      findings: forecastFindings({ forecasts, storage, backups, growers, idsUsed: key?.share ?? 0, now }),
+    };
   }
 
   /** How large the database may become: as set, or as the disk of the database's own machine allows. */

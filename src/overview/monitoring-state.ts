@@ -1,9 +1,18 @@
+import type { Forecast } from '../monitoring/forecast.js';
 import type { MonitoringReport } from '../monitoring/monitoring.types.js';
 import type { DatabaseDown } from '../monitoring/watch/monitor-sample.js';
-import type { MonitoringState } from './overview.types.js';
+import type { MonitoringState, UpcomingItem } from './overview.types.js';
 
 /** A report that is older than so many intervals is stale. */
 const STALE_INTERVALS = 3;
+
+/** Returns what will break, the next first; what has no date comes last. Pure. */
+export function upcomingOf(forecasts: readonly Forecast[]): UpcomingItem[] {
+  const timeOf = ({ breaksAt }: Forecast): number => (breaksAt === null ? Infinity : Date.parse(breaksAt));
+  return forecasts
+    .toSorted((left, right) => (timeOf(left) === timeOf(right) ? 0 : timeOf(left) - timeOf(right)))
+    .map(({ what, subject, text, breaksAt }) => ({ what, subject, text, breaksAt }));
+}
 
 /** Returns what the probes saw last, and whether that is old. Pure. */
 export function monitoringOf({

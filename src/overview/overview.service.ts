@@ -1,6 +1,9 @@
+import path from 'node:path';
 import { type BeforeApplicationShutdown, Inject, Injectable } from '@nestjs/common';
 import { AuditLogService } from '../audit-log/audit-log.service.js';
+import { readEmbeddedLocation, STATE_DIRECTORY } from '../cluster/embedded-location.js';
 import { BackupService } from '../backup/backup.service.js';
+import { type DatabaseUrl, parseDatabaseUrl } from '../config/database-url.js';
 import { PGKEEP_VERSION } from '../config/pgkeep-version.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
@@ -18,7 +21,7 @@ import { RestoreTestService } from '../restore/test/restore-test.service.js';
 import { StatsService } from '../stats/stats.service.js';
 import { attentionOf } from './attention.js';
 import { KeptFact } from './kept-fact.js';
-import { monitoringOf } from './monitoring-state.js';
+import { monitoringOf, upcomingOf } from './monitoring-state.js';
 import type { AuditLogState, Fact, Overview } from './overview.types.js';
 
 const SECOND_MS = 1000;
@@ -58,7 +61,9 @@ export class OverviewService implements BeforeApplicationShutdown {
   private readonly look: KeptFact<MonitoringReport>;
   private refreshing: Promise<void> | undefined;
   private isStopping = false;
+  private readonly isDemo: boolean;
   private wasRead = false;
+  private runStates = '';
   private tablesUntilMs = -Infinity;
 
   constructor(
@@ -77,6 +82,7 @@ export class OverviewService implements BeforeApplicationShutdown {
   ) {
     const keep = <T>(periodMs: number, read: () => Promise<T>): KeptFact<T> =>
       new KeptFact(read, clock, periodMs);
+    this.isDemo = isEmbedded(settings.database.url);
     this.look = keep(PERIODS.look, async () => await monitoring.look());
     this.chain = keep(PERIODS.chain, async () => await auditLog.verify());
     this.facts = {
@@ -129,14 +135,25 @@ export class OverviewService implements BeforeApplicationShutdown {
   /** The storage may hang, so it is asked beside the database, which is asked one question at a time. */
   private async readFacts(): Promise<void> {
     const { backups, jobs, migrations, auditLog, restoreTests, stats } = this.facts;
+    await jobs.refresh();
+    this.expireAfterRun();
     const storage = backups.refresh();
     const areTablesWanted = this.clock.monotonicMs() < this.tablesUntilMs;
-    for (const fact of [jobs, migrations, restoreTests, auditLog, ...(areTablesWanted ? [stats] : [])]) {
+    for (const fact of [migrations, restoreTests, auditLog, ...(areTablesWanted ? [stats] : [])]) {
       if (this.isStopping) break;
       await fact.refresh();
     }
     if (!this.settings.monitoring.enabled && !this.isStopping) await this.look.refresh();
     await storage;
+  }
+
+  /** What a job has done is shown as soon as its run has ended, whichever replica it was on. */
+  private expireAfterRun(): void {
+    const runs = this.facts.jobs.latest.value?.jobs.flatMap((job) => job.runs) ?? [];
+    const states = runs.map(({ id, state }) => `${id} ${state}`).join();
+    if (states === this.runStates) return;
+    this.runStates = states;
+    this.expire('backups', 'restoreTests', 'auditLog');
   }
 
   private put(verdict: Overview['verdict']): Overview {
@@ -158,11 +175,11 @@ export class OverviewService implements BeforeApplicationShutdown {
       environment: settings.environment,
       serverVersion: monitoring.report?.version ?? null,
       takenAt: now.toISOString(),
-      isDemo: false,
+      isDemo: this.isDemo,
       verdict,
       attention: attentionOf(verdict, findings ?? []),
       codes: monitoring.report?.codes ?? 0,
-      upcoming: [],
+      upcoming: upcomingOf(report?.forecasts ?? []),
       monitoring,
       backups: facts.backups.latest,
       restoreTests: facts.restoreTests.latest,
@@ -182,4 +199,12 @@ export class OverviewService implements BeforeApplicationShutdown {
     if ('reason' in look) return { value: null, readAt: null, fault: look.reason };
     return { value: reportOf(look.value, null), readAt: this.clock.now().toISOString(), fault: null };
   }
+}
+
+/** Returns whether a database is the embedded one of this directory: the demo. */
+function isEmbedded({ hosts: [host], database }: DatabaseUrl): boolean {
+  const location = readEmbeddedLocation(path.resolve(STATE_DIRECTORY));
+  if (!location) return false;
+  const embedded = parseDatabaseUrl(location.url);
+  return embedded.database === database && embedded.hosts[0]?.port === host?.port;
 }

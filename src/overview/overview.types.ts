@@ -5,6 +5,7 @@ import type { EnvironmentName } from '../config/settings.js';
 import type { DriftReport } from '../drift/drift.types.js';
 import type { JobsOverview } from '../maintenance/maintenance.types.js';
 import type { MigrationStatus } from '../migrations/migrations.types.js';
+import type { Forecast } from '../monitoring/forecast.js';
 import type { MonitoringReport, Severity } from '../monitoring/monitoring.types.js';
 import type { Verdict } from '../readiness/readiness.types.js';
 import type { RestoreTestHistory } from '../restore/test/restore-test.types.js';
@@ -38,12 +39,7 @@ export interface AttentionItem {
 }
 
 /** Something that will break at a time that can be foreseen. */
-export interface UpcomingItem {
-  readonly what: string;
-  readonly text: string;
-  /** ISO 8601; null if it is not in sight. */
-  readonly breaksAt: string | null;
-}
+export type UpcomingItem = Omit<Forecast, 'range'>;
 
 /** What the probes saw last. */
 export interface MonitoringState {
@@ -81,7 +77,7 @@ export interface Overview {
   readonly attention: readonly AttentionItem[];
   /** How many codes were looked for. */
   readonly codes: number;
-  /** The next first. */
+  /** The next first; what has no date comes last. */
   readonly upcoming: readonly UpcomingItem[];
   readonly monitoring: MonitoringState;
   readonly backups: Fact<BackupList>;

@@ -93,7 +93,7 @@ export function tablesOf(
 ): TableInPolicy[] {
   const keyOf = ({ schema, table }: { schema: string; table: string }) => JSON.stringify([schema, table]);
   const rules = new Map((declared ?? []).map((rule) => [keyOf(rule), rule]));
-  const order = [...rules.keys()];
+  const order = new Map([...rules.keys()].map((key, index) => [key, index]));
   return tables
     .map((table) => {
       const rule = declared ? rules.get(keyOf(table)) : table.applied;
@@ -108,9 +108,8 @@ export function tablesOf(
     .toSorted((left, right) => position(order, keyOf(left)) - position(order, keyOf(right)));
 }
 
-function position(order: readonly string[], key: string): number {
-  const index = order.indexOf(key);
-  return index === -1 ? order.length : index;
+function position(order: ReadonlyMap<string, number>, key: string): number {
+  return order.get(key) ?? order.size;
 }
 
 function installationDifferences(

@@ -8,16 +8,27 @@ type Open = 'nothing' | 'model' | 'list' | 'table';
 /** A model with so many rows is printed as lists. */
 const LISTED = 2;
 
+/** So many characters of a value are shown; of one without a space, such as a photo as text, fewer. */
+const LONGEST = 2000;
+const LONGEST_WORD = 200;
+
 const STYLE = `
-  body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; }
-  h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { font-size: 1.2rem; margin: 2rem 0 .5rem; }
-  p { max-width: 42rem; } .note { color: #555; }
+  :root { color-scheme: light dark; --paper: #fff; --ink: #1a1a1a; --soft: #555; --line: #ddd; }
+  @media (prefers-color-scheme: dark) { :root { --paper: #17181a; --ink: #e6e6e6; --soft: #a3a6ab; --line: #3a3c40; } }
+  body { font: 16px/1.5 system-ui, sans-serif; background: var(--paper); color: var(--ink); margin: 2rem auto; max-width: 60rem; padding: 0 1rem; }
+  h1 { font-size: 1.6rem; margin-bottom: 0; overflow-wrap: anywhere; } h2 { font-size: 1.2rem; margin: 2rem 0 .5rem; }
+  p { max-width: 42rem; } .note { color: var(--soft); } .more { color: var(--soft); font-style: italic; }
+  hr { border: 0; border-top: 1px solid var(--line); margin: 1rem 0; }
   dl { display: grid; grid-template-columns: minmax(9rem, max-content) 1fr; gap: .25rem 1.5rem; margin: 0; }
-  dt { color: #555; } dd { margin: 0; overflow-wrap: anywhere; white-space: pre-wrap; }
+  dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; white-space: pre-wrap; }
   .rows { overflow-x: auto; } table { border-collapse: collapse; font-size: .875rem; }
-  th, td { text-align: left; vertical-align: top; padding: .3rem .75rem .3rem 0; border-bottom: 1px solid #ddd; }
-  th { color: #555; font-weight: 600; white-space: nowrap; }
-  @media print { body { margin: 0; max-width: none; } h2 { break-after: avoid; } }`;
+  th, td { text-align: left; vertical-align: top; padding: .3rem 1rem .3rem 0; border-bottom: 1px solid var(--line); }
+  th { color: var(--soft); font-weight: 600; white-space: nowrap; }
+  td { min-width: 2rem; max-width: 22rem; overflow-wrap: break-word; white-space: pre-wrap; }
+  .day { white-space: nowrap; }
+  @media (max-width: 36rem) { body { margin: 1rem auto; } dl { display: block; } dd { margin: 0 0 .6rem; } }
+  @media print { :root { color-scheme: light; --paper: #fff; --ink: #000; --soft: #444; --line: #bbb; }
+    body { margin: 0; max-width: none; } h2 { break-after: avoid; } .rows { overflow: visible; } td, th { overflow-wrap: anywhere; white-space: pre-wrap; } }`;
 
 /** Returns a printer of a page for the person whom the export is about. It needs no network and runs no script. */
 export function pagePrinter(): ExportPrinter {
@@ -103,7 +114,7 @@ function retainedNote(because: string | undefined): string {
 
 function list(row: object): string {
   const entries = Object.entries(row).map(
-    ([name, value]) => `<dt>${html(title(name))}</dt><dd>${html(valueText(value))}</dd>`,
+    ([name, value]) => `<dt>${html(title(name))}</dt><dd dir="auto">${cellOf(value)}</dd>`,
   );
   return `<dl>\n${entries.join('\n')}\n</dl>\n`;
 }
@@ -114,7 +125,7 @@ function tableHead(row: object): string {
 }
 
 function tableRow(row: object): string {
-  const cells = Object.values(row).map((value) => `<td>${html(valueText(value))}</td>`);
+  const cells = Object.values(row).map((value) => `<td dir="auto">${cellOf(value)}</td>`);
   return `<tr>${cells.join('')}</tr>\n`;
 }
 
@@ -136,10 +147,25 @@ function secretText(name: string): string {
   return `${wordsOf(field)} of ${wordsOf(model)}`;
 }
 
+function cellOf(value: unknown): string {
+  const text = valueText(value);
+  if (/^\d{4}-\d\d-\d\d$/.test(text)) return `<span class="day">${html(text)}</span>`;
+  const longest = text.length > LONGEST_WORD && !/\s/.test(text) ? LONGEST_WORD : LONGEST;
+  // A few more are shown rather than counted.
+  if (text.length <= 1.5 * longest) return html(text);
+  const more = `${counted(text.length - longest, 'more character')}: see the file beside this page`;
+  return `${html(text.slice(0, longest).replace(/[\uD800-\uDBFF]$/, ''))}<span class="more">… ${more}</span>`;
+}
+
 function valueText(value: unknown): string {
   if (value === null) return '–';
+  if (value === '') return '(empty)';
+  if (typeof value === 'boolean') return value ? 'yes' : 'no';
   if (typeof value === 'string') {
     return /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[\d.]*Z$/.test(value) ? `${formatTime(value)} UTC` : value;
+  }
+  if (Array.isArray(value) && value.every((item) => !isObject(item))) {
+    return value.length === 0 ? '–' : value.map((item) => valueText(item)).join(', ');
   }
   return JSON.stringify(value);
 }

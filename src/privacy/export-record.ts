@@ -101,7 +101,8 @@ class Output {
   }
 
   async write(part: ExportPart): Promise<void> {
-    await this.handle?.write(this.print(part)).catch(cannotWrite(path.dirname(this.file)));
+    // A write of a handle may end early; this one writes all of it.
+    await this.handle?.appendFile(this.print(part)).catch(cannotWrite(path.dirname(this.file)));
   }
 
   async finish(): Promise<void> {

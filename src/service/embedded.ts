@@ -31,7 +31,7 @@ import type { Companion } from './serve.js';
 /** The embedded default: a PostgreSQL that pgkeep starts, with the database of the sample clinic. */
 export interface Embedded {
   /** The environment to serve with: the given one, and what leads to the embedded database. */
-  readonly environment: Environment;
+  readonly environment: Environment & { readonly DATABASE_URL: string };
   readonly companion: Companion;
 }
 
@@ -65,7 +65,11 @@ export async function startEmbedded(
       BACKUP_DIR: path.join(stateDirectory, 'backups'),
       DB_MONITORING_ENABLED: 'true',
     };
-    const defaults = { ...settings, ADMIN_API_TOKEN: adminToken(stateDirectory) };
+    const defaults = {
+      ...settings,
+      ADMIN_API_TOKEN: adminToken(stateDirectory),
+      DB_MONITORING_ENABLED: 'true',
+    };
     const complete = { ...withDefaults(environment, defaults), DATABASE_URL: url };
     await prepare(complete, clock);
     writeEmbeddedLocation(stateDirectory, { url, settings });
@@ -101,6 +105,18 @@ async function prepare(environment: Environment, clock: Clock): Promise<void> {
     await new PolicyService(beside, database).applyIfDeclared({ actor: service() });
   } finally {
     await database.onApplicationShutdown();
+  }
+}
+
+/** Gives the dashboard something to show: an hour of history before the first start, and traffic from now on. */
+export async function showDemo(url: string, clock: Clock = new SystemClock()): Promise<void> {
+  const { DemoTraffic, recordDemoHour } = await import('./demo-traffic.js');
+  try {
+    await recordDemoHour(url, clock.now());
+    DemoTraffic.start(url, clock);
+  } catch (error) {
+    // The demo works without it.
+    new Logger('Demo').warn(`The demo has no traffic: ${messageOf(error)}`);
   }
 }
 

@@ -15,6 +15,7 @@ import { PgkeepDashboardModule } from '../dashboard/dashboard.module.js';
 import { PgkeepHttpModule } from '../http/pgkeep-http.module.js';
 import { problem, ProblemFilter, problemOf } from '../http/problem.js';
 import { StartupInstall } from '../install/install.service.js';
+import { SeparateJobsModule } from '../maintenance/maintenance.module.js';
 import { CHECK_NAMES } from '../readiness/checks.js';
 import { ReadinessMonitor } from '../readiness/readiness-monitor.js';
 
@@ -34,11 +35,20 @@ class ServedModule extends ConfigurableModuleClass {
 /** The service's own application: pgkeep and its HTTP interface. */
 @Module({})
 export class ServiceModule {
-  static with(settings: Settings, companion?: Companion): DynamicModule {
+  /** @param environment what the settings were read from: jobs then run in their own process */
+  static with(
+    settings: Settings,
+    { companion, environment }: { companion?: Companion | undefined; environment?: Environment } = {},
+  ): DynamicModule {
     const shutdown: OnApplicationShutdown = { onApplicationShutdown: async () => await companion?.stop() };
     return {
       module: ServiceModule,
-      imports: [ServedModule.forRoot(settings), PgkeepHttpModule, PgkeepDashboardModule],
+      imports: [
+        ServedModule.forRoot(settings),
+        PgkeepHttpModule,
+        PgkeepDashboardModule,
+        ...(environment ? [SeparateJobsModule.of(environment)] : []),
+      ],
       providers: [{ provide: 'companion', useValue: shutdown }],
     };
   }
@@ -55,7 +65,7 @@ export async function serve(
   const settings = readSettings(environment, process.cwd(), { checks: CHECK_NAMES });
   const logger = new StderrLogger({ json: options.jsonLogs, logLevels: ['log', 'warn', 'error', 'fatal'] });
   const app = await NestFactory.create<NestFastifyApplication>(
-    ServiceModule.with(settings, options.companion),
+    ServiceModule.with(settings, { companion: options.companion, environment }),
     createAdapter(),
     { logger, abortOnError: false },
   );

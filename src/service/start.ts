@@ -33,8 +33,10 @@ export async function start(environmentName?: string): Promise<void> {
     const { app, url } = await serve(embedded.environment, { companion: embedded.companion, jsonLogs });
     const psql = psqlCommand(environment['PATH'] ?? '');
     process.stdout.write(welcome({ url, psql, migrationsDirectory: path.relative('', CLINIC_MIGRATIONS) }));
-    const { makeFirstBackup } = await import('./embedded.js');
+    const { makeFirstBackup, showDemo } = await import('./embedded.js');
     await makeFirstBackup(app);
+    // After the first 200, which needs the backup.
+    await showDemo(embedded.environment.DATABASE_URL);
   } catch (error) {
     process.stderr.write(`${explain(error)}\n`);
     process.exit(exitCodeOf(error));
@@ -64,6 +66,9 @@ function welcome({ url, psql, migrationsDirectory }: WelcomeFacts): string {
   const base = url.replace(/\/\/(0\.0\.0\.0|\[::\]|\[::1\]|127\.0\.0\.1)/, '//localhost');
   const migration = `${migrationsDirectory}/29991231000000_not_yet_applied`;
   return `
+Dashboard: ${base}/
+  Sign in with the admin token: cat ${STATE_DIRECTORY}/admin-token
+
 pgkeep guards an embedded PostgreSQL (in ${STATE_DIRECTORY}/) with the database of a sample clinic. Try, in another terminal:
 
   Is the database safe to serve from?

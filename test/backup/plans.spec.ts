@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { TABLES_WITHOUT_ROWS } from '../../src/postgres/catalogue/own-relations.js';
 import { backupName, typedName } from '../../src/backup/catalog/backup-name.js';
 import { chooseCompression, pgDumpArguments } from '../../src/backup/create/pg-dump-arguments.js';
 import { requiredSpace } from '../../src/backup/create/preflight.js';
@@ -43,15 +44,7 @@ describe('pg_dump', () => {
       '--snapshot=3-5C-1',
       '--lock-wait-timeout=2s',
       '--no-password',
-      '--exclude-table-data=pgkeep.lease',
-      '--exclude-table-data=pgkeep.sample',
-      '--exclude-table-data=pgkeep.monitoring_report',
-      '--exclude-table-data=pgkeep.table_size',
-      '--exclude-table-data=pgkeep.index_scans',
-      '--exclude-table-data=pgkeep.alert',
-      '--exclude-table-data=pgkeep.alert_delivery',
-      '--exclude-table-data=pgkeep.alert_silence',
-      '--exclude-table-data=pgkeep.ended_session',
+      ...TABLES_WITHOUT_ROWS.map((name) => `--exclude-table-data=${name}`),
     ]);
     expect(pgDumpArguments(NEW, { ...plan, compression: chosen(NEW) })).toContain('--compress=zstd:3');
     expect(pgDumpArguments(OLD, { ...plan, compression: 'none' })).toContain('--compress=0');

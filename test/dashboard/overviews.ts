@@ -94,7 +94,7 @@ const report: MonitoringReport = {
   },
   replication: null,
   forecasts: [],
-  storage: { limitBytes: null, usedShare: null },
+  storage: { limitBytes: 20 * 1024 ** 3, usedShare: 0.32 },
 };
 
 const NAME = 'clinic_production_20261127_020000';
@@ -163,12 +163,23 @@ export const calm: Overview = {
   upcoming: [
     {
       what: 'restore-test',
+      subject: '',
       text: 'The newest restore test is too old, and /ready says no',
       breaksAt: at(89 * DAY),
     },
-    { what: 'support', text: 'PostgreSQL 15 gets no more fixes', breaksAt: at(350 * DAY) },
-    { what: 'disk', text: '6.3 GB of 20 GB, 38.9 MB more a day', breaksAt: at(361 * DAY) },
-    { what: 'certificate', text: 'The server’s TLS certificate expires', breaksAt: at(364 * DAY) },
+    { what: 'support', subject: '', text: 'PostgreSQL 15 gets no more fixes', breaksAt: at(350 * DAY) },
+    {
+      what: 'disk',
+      subject: '',
+      text: '20.0 GB are reached in about 361 days (333 to 365), at 38.9 MB a day.',
+      breaksAt: at(361 * DAY),
+    },
+    {
+      what: 'certificate',
+      subject: '',
+      text: 'The server’s TLS certificate expires',
+      breaksAt: at(364 * DAY),
+    },
   ],
   monitoring: { report, down: null, isStale: false },
   backups: backups(),
@@ -344,8 +355,8 @@ export const trouble: Overview = {
     },
   ],
   upcoming: [
-    { what: 'password', text: 'The password of role clinic_web expires', breaksAt: at(5 * DAY) },
-    { what: 'ids', text: 'audit_events.id runs out of numbers', breaksAt: at(22 * DAY) },
+    { what: 'password', subject: '', text: 'The password of role clinic_web expires', breaksAt: at(5 * DAY) },
+    { what: 'ids', subject: '', text: 'audit_events.id runs out of numbers', breaksAt: at(22 * DAY) },
     ...calm.upcoming,
   ],
   migrations: fact({

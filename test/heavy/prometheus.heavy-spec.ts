@@ -63,8 +63,8 @@ describe('a real Prometheus that scrapes the service', () => {
       READINESS_REFRESH_MS: '1000',
       DB_MONITORING_ENABLED: 'true',
       DB_MONITORING_INTERVAL_SECONDS: '5',
-      // The servers of tests do without fsync.
-      DB_MONITORING_IGNORE: 'SETTING_DANGEROUS',
+      // The servers of tests do without fsync, and their certificates are valid for a day.
+      DB_MONITORING_IGNORE: 'SETTING_DANGEROUS,CERTIFICATE_EXPIRES',
     });
     url = await service.listening();
     prometheus = await StockPrometheus.start(new URL(url).host, { token: TOKEN, rules: [RULES] });
@@ -112,18 +112,24 @@ describe('a real Prometheus that scrapes the service', () => {
       .map((text) =>
         text.replaceAll('$job', job).replaceAll('$instance', instance).replaceAll('$__rate_interval', '30s'),
       );
-    // A rate takes two samples of the database.
+    // A rate takes several scrapes.
+    const scraped = 'min(count_over_time(pgkeep_transactions_total[30s]))';
+    await until(async () => ((await prometheus.value(scraped)) ?? 0) >= 3);
     await until(async () => (await prometheus.value('pgkeep_wal_bytes_per_second')) !== undefined);
     const empty: string[] = [];
     for (const expression of expressions)
       if ((await prometheus.query(expression)).length === 0)
         empty.push(expression.replaceAll(/\{.*?\}/g, ''));
     expect(expressions.length).toBeGreaterThan(30);
-    // What there is not here: pg_stat_statements, replicas, slots, a recorded structure, runs of jobs.
-    expect(empty.filter((expression) => !/statement|replica|slot|drifted|job_/.test(expression))).toEqual([]);
+    // What there is not here: pg_stat_statements, replicas, slots, keys, a recorded structure, runs of jobs.
+    expect(
+      empty.filter((expression) => !/statement|replica|slot|ids_used|drifted|job_/.test(expression)),
+    ).toEqual([]);
   });
 
   it('fires no alert while all is well, and the right ones when a migration fails and the database dies', async () => {
+    // The server's certificate.
+    const expires = 'PgkeepBreaksSoon pending';
     const active = async (): Promise<string[]> =>
       (await prometheus.alerts())
         .map(({ labels, state }) => `${labels['alertname']} ${state}`)
@@ -135,11 +141,16 @@ describe('a real Prometheus that scrapes the service', () => {
       expect(await active()).toEqual(expected);
     };
     // Before the first scrape pgkeep was absent.
-    await untilActive([]);
+    await untilActive([expires]);
     await execute(guarded.url, 'UPDATE public._prisma_migrations SET finished_at = NULL');
-    await untilActive(['PgkeepCheckFails pending', 'PgkeepMigrationFailed firing', 'PgkeepNotReady pending']);
+    await untilActive([
+      expires,
+      'PgkeepCheckFails pending',
+      'PgkeepMigrationFailed firing',
+      'PgkeepNotReady pending',
+    ]);
     await execute(guarded.url, 'UPDATE public._prisma_migrations SET finished_at = now()');
-    await untilActive([]);
+    await untilActive([expires]);
     await own.cluster.stop();
     await until(async () => (await active()).includes('PgkeepDatabaseDown pending'));
     // The last values stay: no backup is reported as missing because the database is down.

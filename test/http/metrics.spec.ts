@@ -272,6 +272,8 @@ describe('who may read /metrics', () => {
         });
       }
       expect((await request(url).get(`/metrics?token=${METRICS_TOKEN}`)).status).toBe(401);
+      // One, by the admin route: the failures of scrapers are no attempts to sign in.
+      expect((await scrape(url)).value('pgkeep_failed_logins_total')).toBe(1);
     });
   });
 

@@ -4,6 +4,7 @@ import { byLabels, type MetricFacts, single } from '../../src/metrics/metric.js'
 import { METRICS } from '../../src/metrics/metrics.service.js';
 import { combineReport } from '../../src/monitoring/combine-report.js';
 import type { MonitorSample } from '../../src/monitoring/watch/monitor-sample.js';
+import type { Forecast } from '../../src/monitoring/forecast.js';
 import type { Sampled } from '../../src/monitoring/probe.js';
 import { learnedFrom } from '../../src/readiness/learned.js';
 import { contextOf, NOW, SERVER } from '../support/checks.js';
@@ -16,6 +17,7 @@ const FACTS: MetricFacts = {
   verdict: { status: 'not_ready', checks: {} },
   learned: undefined,
   sample: undefined,
+  failedLogins: 0,
 };
 
 const gauge = (value: number | boolean | Date | null | undefined): string =>
@@ -100,6 +102,9 @@ pgkeep_build_info{version="1.2.3",server="",environment="test",database="clinic"
 # HELP pgkeep_ready 1 if /ready answers 200.
 # TYPE pgkeep_ready gauge
 pgkeep_ready 0
+# HELP pgkeep_failed_logins_total Failed attempts to sign in, or to use an admin route, since this process was started.
+# TYPE pgkeep_failed_logins_total counter
+pgkeep_failed_logins_total 0
 `,
     );
   });
@@ -201,6 +206,32 @@ describe('what monitoring has sampled', () => {
     expect(found.value('pgkeep_database_size_bytes')).toBe(2 ** 61);
     expect(found.value('pgkeep_connect_duration_seconds')).toBe(0.02);
     expect(found.of('pgkeep_statements_per_second')).toEqual([]);
+  });
+
+  it('has the earliest forecast of each kind, and none that is not in sight', () => {
+    const forecast = (what: Forecast['what'], breaksAt: string | null): Forecast => ({
+      what,
+      subject: 'clinic_role',
+      breaksAt,
+      range: null,
+      text: 't',
+    });
+    const facts = sampleOf({ vitals: { idsUsed: 0.83 } });
+    const sample = facts.sample;
+    const forecasts = [
+      forecast('password', '2026-07-01T00:00:00Z'),
+      forecast('password', '2026-06-20T00:00:00Z'),
+      forecast('disk', null),
+    ];
+    const storage = { limitBytes: 1e11, usedShare: 0.25 };
+    const report = sample?.report && { ...sample.report, forecasts, storage };
+    const found = read({ ...facts, sample: sample && { ...sample, report } });
+    expect(found.by('pgkeep_forecast_timestamp_seconds')).toEqual({
+      password: Date.parse('2026-06-20T00:00:00Z') / 1000,
+    });
+    expect(found.value('pgkeep_storage_limit_bytes')).toBe(1e11);
+    expect(found.value('pgkeep_storage_used_ratio')).toBe(0.25);
+    expect(found.value('pgkeep_ids_used_ratio')).toBe(0.83);
   });
 
   it('is reported by a replica that does not sample, which says so', () => {

@@ -99,6 +99,7 @@ describe('what needs attention because of a forecast', () => {
     forecasts: [],
     storage: { limitBytes: null, usedShare: null },
     backups: undefined,
+    idsUsed: 0.5,
     growers: [],
     now: NOW,
   };
@@ -137,6 +138,13 @@ describe('what needs attention because of a forecast', () => {
       'info SERVER_OUTDATED: It ends in -3 days',
     ]);
     expect(shown({ forecasts: [of('certificate', 13)] })[0]).toMatch(/^critical /);
+  });
+
+  it('is a key that runs out within half a year, if the probe does not report it anyway', () => {
+    expect(shown({ forecasts: [of('ids', 181)] })).toEqual([]);
+    expect(shown({ forecasts: [of('ids', 179)] })).toEqual(['warning IDS_RUN_OUT: It ends in 179 days']);
+    expect(shown({ forecasts: [of('ids', 29)] })).toEqual(['critical IDS_RUN_OUT: It ends in 29 days']);
+    expect(shown({ forecasts: [of('ids', 29)], idsUsed: 0.75 })).toEqual([]);
   });
 
   it('is a directory without room for three more backups', () => {

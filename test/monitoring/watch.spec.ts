@@ -62,7 +62,8 @@ describe('sampling in the background', () => {
       ).rows;
     const before = await pids();
     expect(before).toEqual([{ pid: expect.any(Number), application_name: 'pgkeep monitor' }]);
-    await watch.step();
+    await watch.stepAfter(15_000);
+    await watch.stepAfter(60_000);
     expect(await pids()).toEqual(before);
   });
 

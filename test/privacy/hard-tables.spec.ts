@@ -1,8 +1,12 @@
+import { mkdtempSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { InstallService } from '../../src/install/install.service.js';
 import { PrivacyService } from '../../src/privacy/privacy.service.js';
 import { withApp } from '../support/app.js';
 import { createDatabase, query } from '../support/clinic.js';
+import { peakBuffers } from '../support/peak-memory.js';
 import { applyRules, rulesOf } from '../support/policy.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { projectWith } from './schema-project.js';
@@ -127,6 +131,35 @@ describe('privacy on tables of every kind', () => {
         });
         const { rows } = await privacy.readExport({ model: 'Wide', id: '1' }, {}, async () => undefined);
         expect(rows).toEqual({ Wide: 1 });
+      },
+    );
+  });
+
+  it('more rows of one person than fit into memory', async () => {
+    await inDatabase(
+      `/// @pgkeep.subject
+       model Person {
+         id Int @id
+         @@map("people")
+       }
+       model Visit {
+         id Int @id
+         personId Int
+         note String /// @pgkeep.personal(text)
+         person Person @relation(fields: [personId], references: [id], onDelete: Cascade)
+         @@map("visits")
+       }`,
+      `CREATE TABLE people (id int PRIMARY KEY);
+       CREATE TABLE visits (id int PRIMARY KEY, "personId" int NOT NULL REFERENCES people ON DELETE CASCADE, note text NOT NULL);
+       INSERT INTO people VALUES (1); INSERT INTO visits SELECT i, 1, repeat('x', 1000) FROM generate_series(1, 50000) i;`,
+      async (privacy) => {
+        const directory = mkdtempSync(path.join(tmpdir(), 'pgkeep-export-'));
+        const grown = await peakBuffers(() =>
+          privacy.export({ model: 'Person', id: '1' }, {}, { directory, page: true }),
+        );
+        // 50 MB of values.
+        expect(grown).toBeLessThan(15_000_000);
+        expect(statSync(path.join(directory, 'Person_1.json')).size).toBeGreaterThan(50_000_000);
       },
     );
   });

@@ -393,7 +393,7 @@ describe('PrivacyService', () => {
       expect(document.data.Child).toHaveLength(children);
       expect(document.data.User[0]).not.toHaveProperty('passwordHash');
       const page = readFileSync(report.page ?? '', 'utf8');
-      expect(page).toContain('<dd>&lt;b&gt;&quot;Ana&quot; &amp; co&lt;/b&gt;</dd>');
+      expect(page).toContain('<dd dir="auto">&lt;b&gt;&quot;Ana&quot; &amp; co&lt;/b&gt;</dd>');
       expect(page).not.toContain('<b>');
       expect((await privacy.log({ model: 'User', id }, 1)).actions).toMatchObject([
         { what: 'export-data', rows: {} },

@@ -31,6 +31,9 @@ function beginning(moment: string, minutes: string): string {
   return `pg_catalog.to_timestamp(pg_catalog.floor(extract(epoch FROM ${moment})::float8 / (${minutes} * 60)) * ${minutes} * 60)`;
 }
 
+/** A maximum that is less than 2 % above the average is not kept: most numbers hardly change in a minute. */
+const ALIKE = 1.02;
+
 /** SQL: the average, and the maximum, that a value of a row holds: two numbers, or one that is both. */
 const AVERAGE = `CASE pg_catalog.jsonb_typeof(v.value) WHEN 'array' THEN v.value -> 0 ELSE v.value END`;
 const MAXIMUM = `CASE pg_catalog.jsonb_typeof(v.value) WHEN 'array' THEN v.value -> 1 ELSE v.value END`;
@@ -41,7 +44,8 @@ const MAXIMUM = `CASE pg_catalog.jsonb_typeof(v.value) WHEN 'array' THEN v.value
  */
 export const ROLL_UP = `
   INSERT INTO pgkeep.sample (step, at, vitals)
-  SELECT $1::int2, x.at, pg_catalog.jsonb_object_agg(x.key, pg_catalog.jsonb_build_array(x.average, x.maximum))
+  SELECT $1::int2, x.at, pg_catalog.jsonb_object_agg(x.key, CASE WHEN x.maximum <= x.average * ${ALIKE} THEN pg_catalog.to_jsonb(x.average)
+                                                     ELSE pg_catalog.jsonb_build_array(x.average, x.maximum) END)
     FROM (SELECT ${beginning('s.at', '$1::int2')} AS at, v.key,
                  avg((${AVERAGE})::float8)::float4 AS average, max((${MAXIMUM})::float8) AS maximum
             FROM pgkeep.sample s CROSS JOIN LATERAL pg_catalog.jsonb_each(s.vitals) v
@@ -75,12 +79,12 @@ export const READ_SERIES = `
                              WHEN 15 THEN made.six_hours ELSE '-infinity' END
    GROUP BY 1, 2`;
 
-/** Returns values as they are stored: `[average, maximum]`, or one number where both are the same. Pure. */
+/** Returns values as they are stored: `[average, maximum]`, or one number where both are nearly the same. Pure. */
 export function storedValues(values: SummarizedValues): Record<string, number | readonly [number, number]> {
   return Object.fromEntries(
     Object.entries(values).map(([name, { average, max }]) => [
       name,
-      average === max ? rounded(max) : ([rounded(average), rounded(max)] as const),
+      max <= average * ALIKE ? rounded(average) : ([rounded(average), rounded(max)] as const),
     ]),
   );
 }

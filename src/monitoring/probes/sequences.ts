@@ -15,12 +15,15 @@ interface Row {
   readonly readable: boolean;
 }
 
+/** Reported by a forecast, too. */
+export const IDS_RUN_OUT = {
+  meaning:
+    'An integer key has used 75 % of its numbers, or will have used all of them within 180 days; critical from 90 %, and within 30 days. At the end every INSERT fails.',
+  remedy: 'Make the column bigint. `pgkeep migrate lint` says how to do that without a long lock.',
+} as const;
+
 const CODES = {
-  IDS_RUN_OUT: {
-    meaning:
-      'An integer key has used 75 % of its numbers; critical from 90 %. At the end every INSERT fails.',
-    remedy: 'Make the column bigint. `pgkeep migrate lint` says how to do that without a long lock.',
-  },
+  IDS_RUN_OUT,
   SEQUENCES_HIDDEN: {
     meaning: 'The role cannot read sequences, so it cannot be seen whether their numbers run out.',
     remedy: 'Grant it SELECT on them, or the role pg_read_all_data.',
@@ -29,7 +32,7 @@ const CODES = {
 
 type Code = keyof typeof CODES;
 
-const WARNING = 0.75;
+export const REPORTED_SHARE = 0.75;
 const CRITICAL = 0.9;
 
 /** Finds integer keys near their end. Opens the sequences that can end, but not one that is locked. */
@@ -62,7 +65,7 @@ export const sequences = defineProbe<Row, Code>({
       JOIN pg_catalog.pg_class s ON s.oid = u.seqrelid
       JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
       LEFT JOIN pg_catalog.pg_class t ON t.oid = u.attrelid
-     WHERE ${IS_OF_APPLICATION} AND (NOT u.readable OR u.last >= ${WARNING} * u.limit OR u.seqrelid = (
+     WHERE ${IS_OF_APPLICATION} AND (NOT u.readable OR u.last >= ${REPORTED_SHARE} * u.limit OR u.seqrelid = (
        SELECT w.seqrelid FROM used w WHERE w.last IS NOT NULL ORDER BY w.last::float8 / w.limit DESC, 1 LIMIT 1))
      ORDER BY u.last::float8 / u.limit DESC NULLS LAST, 1, 2 LIMIT 100`,
   judge: (rows) => {
@@ -75,7 +78,7 @@ export const sequences = defineProbe<Row, Code>({
         vitals: { idsUsed: shareOf(fullest) },
       }),
       findings: [
-        ...read.filter((row) => shareOf(row) >= WARNING).map((row) => endingFinding(row)),
+        ...read.filter((row) => shareOf(row) >= REPORTED_SHARE).map((row) => endingFinding(row)),
         ...(hidden > 0
           ? [
               {

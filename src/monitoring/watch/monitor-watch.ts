@@ -10,7 +10,7 @@ import { renewLease } from '../../jobs/lease.service.js';
 import { type DatabaseFault, databaseFault } from '../../postgres/database-fault.js';
 import { DeadlineError, withDeadline } from '../../postgres/deadline.js';
 import { SQLSTATE } from '../../postgres/sqlstates.js';
-import { withoutIgnored } from '../combine-report.js';
+import { unknownIgnored, withoutIgnored } from '../combine-report.js';
 import { downFinding, refusedFinding } from '../connection-codes.js';
 import type { MonitoringReport } from '../monitoring.types.js';
 import { STATEMENT_MS } from '../probe.js';
@@ -71,6 +71,9 @@ export class MonitorWatch implements BeforeApplicationShutdown {
   start(): void {
     if (this.isStarted || this.stop.signal.aborted || !this.settings.monitoring.enabled) return;
     this.isStarted = true;
+    for (const code of unknownIgnored(this.settings)) {
+      this.logger.warn(`DB_MONITORING_IGNORE names ${code}, which is no code of monitoring.`);
+    }
     void this.stepAndPlan();
   }
 

@@ -55,6 +55,8 @@ export class RepeatedLook {
     const wasMinute = await this.sampleTier('minute', server, signal);
     this.wasHourly = await this.sampleTier('hour', server, signal);
     if (wasMinute || this.wasHourly) await this.readOutlook(server);
+    // Its session has opened every sequence: the next one needs less memory.
+    if (this.wasHourly) await this.context.connection.close();
     const others = [
       ...('refused' in connected ? [connected.refused] : []),
       ...performanceFindings(this.performance),
