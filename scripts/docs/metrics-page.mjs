@@ -1,3 +1,4 @@
+import { ALERT_METRICS } from '../../dist/metrics/alert-metrics.js';
 import { BACKUP_METRICS } from '../../dist/metrics/backup-metrics.js';
 import { MONITORING_METRICS } from '../../dist/metrics/monitoring-metrics.js';
 import { SERVICE_METRICS } from '../../dist/metrics/service-metrics.js';
@@ -11,6 +12,7 @@ export const metricsPage = {
       service: tableOf(SERVICE_METRICS),
       backups: tableOf(BACKUP_METRICS),
       monitoring: tableOf(MONITORING_METRICS),
+      alerts: tableOf(ALERT_METRICS),
     }),
 };
 

@@ -3,10 +3,7 @@ import { withoutStop } from '../core/text.js';
 
 /** Codes, and the words of situations that they belong to: the first pair that fits both decides. */
 const SITUATIONS: readonly (readonly [code: RegExp, situation: RegExp])[] = [
-  [
-    /^(LOGINS|COMMAND_REFUSED|GUARD_|SSL_|DB_PUSH|CERTIFICATE|PASSWORD)/,
-    /secur|breach|attack|intru|unauthori[sz]ed|access/i,
-  ],
+  [/^(LOGINS|GUARD_|SSL_|DB_PUSH|CERTIFICATE|PASSWORD)/, /secur|breach|attack|intru|unauthori[sz]ed|access/i],
   [/^(DATA_CORRUPT|RESTORE_TEST|BACKUP)/, /corrupt|damage|los[st]|delet|backup|restor|recover/i],
   [/^(MIGRATION|DRIFT|POLICY)/, /migrat|schema|deploy|release/i],
   [/./, /down|outage|unavailab|unreachab|crash|slow|perform|database/i],

@@ -29,7 +29,6 @@ export type Action =
   | 'silence'
   | 'unsilence'
   | 'test-alert'
-  | 'guard-refusal'
   | 'logins-refused'
   | 'end-sessions';
 

@@ -1,3 +1,5 @@
+import type { SendingCounts } from '../alerts/send-outbox.js';
+import type { Alerts } from '../alerts/step.js';
 import type { MonitorSample } from '../monitoring/watch/monitor-sample.js';
 import type { Learned } from '../readiness/learned.js';
 import type { Verdict } from '../readiness/readiness.types.js';
@@ -16,6 +18,10 @@ export interface MetricFacts {
   readonly failedLogins: number;
   /** Undefined without monitoring, and before the first sample. */
   readonly sample: MonitorSample | undefined;
+  /** Empty without monitoring. */
+  readonly alerts: Alerts;
+  /** Of the messages about alerts, by receiver. */
+  readonly deliveries: SendingCounts;
 }
 
 /** One value of a metric. */

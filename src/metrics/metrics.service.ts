@@ -1,10 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { FailedLogins } from '../access/failed-logins.js';
+import { AlertWatch } from '../alerts/alert-watch.js';
 import { PGKEEP_VERSION } from '../config/pgkeep-version.js';
 import type { Settings } from '../config/settings.js';
 import { SETTINGS } from '../config/settings.token.js';
 import { MonitorWatch } from '../monitoring/watch/monitor-watch.js';
 import { ReadinessMonitor } from '../readiness/readiness-monitor.js';
+import { ALERT_METRICS } from './alert-metrics.js';
 import { BACKUP_METRICS } from './backup-metrics.js';
 import { exposition } from './exposition.js';
 import type { Metric } from './metric.js';
@@ -12,7 +14,12 @@ import { MONITORING_METRICS } from './monitoring-metrics.js';
 import { SERVICE_METRICS } from './service-metrics.js';
 
 /** Every metric, in the order of `/metrics`. */
-export const METRICS: readonly Metric[] = [...SERVICE_METRICS, ...BACKUP_METRICS, ...MONITORING_METRICS];
+export const METRICS: readonly Metric[] = [
+  ...SERVICE_METRICS,
+  ...BACKUP_METRICS,
+  ...MONITORING_METRICS,
+  ...ALERT_METRICS,
+];
 
 /** Writes what this process knows as metrics. */
 @Injectable()
@@ -22,6 +29,7 @@ export class MetricsService {
     private readonly readiness: ReadinessMonitor,
     private readonly monitoring: MonitorWatch,
     private readonly logins: FailedLogins,
+    private readonly alerts: AlertWatch,
   ) {}
 
   /**
@@ -39,6 +47,8 @@ export class MetricsService {
       learned: this.readiness.learned(),
       failedLogins: this.logins.total,
       sample: this.monitoring.latest(),
+      alerts: this.alerts.alerts(),
+      deliveries: this.alerts.counts(),
     });
   }
 }

@@ -1,6 +1,13 @@
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { type DynamicModule, Logger, Module, type OnApplicationShutdown } from '@nestjs/common';
+import {
+  type BeforeApplicationShutdown,
+  type DynamicModule,
+  Injectable,
+  Logger,
+  Module,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
 import { LazyModuleLoader, NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { assemble, SERVICE_MODULES } from '../assemble.js';
@@ -32,6 +39,25 @@ class ServedModule extends ConfigurableModuleClass {
   }
 }
 
+/** What starts after the first verdict. Nest calls no hook of a module that is loaded later, so it ends here. */
+@Injectable()
+class BackgroundWork implements BeforeApplicationShutdown {
+  private readonly started: BeforeApplicationShutdown[] = [];
+  private isStopping = false;
+
+  /** Starts work that ends before the database's connections do; not while the service stops. */
+  start(work: BeforeApplicationShutdown & { start(): void }): void {
+    if (this.isStopping) return;
+    this.started.push(work);
+    work.start();
+  }
+
+  async beforeApplicationShutdown(signal?: string): Promise<void> {
+    this.isStopping = true;
+    await Promise.all(this.started.map((work) => work.beforeApplicationShutdown(signal)));
+  }
+}
+
 /** The service's own application: pgkeep and its HTTP interface. */
 @Module({})
 export class ServiceModule {
@@ -49,7 +75,7 @@ export class ServiceModule {
         PgkeepDashboardModule,
         ...(environment ? [SeparateJobsModule.of(environment)] : []),
       ],
-      providers: [{ provide: 'companion', useValue: shutdown }],
+      providers: [BackgroundWork, { provide: 'companion', useValue: shutdown }],
     };
   }
 }
@@ -122,8 +148,9 @@ async function startMonitoring(app: NestFastifyApplication): Promise<void> {
   const monitoring = await modules.load(() => MonitoringModule, { logger: false });
   const alerts = await modules.load(() => AlertsModule, { logger: false });
   // Before the first sample: it may be the one that finds something.
-  alerts.get(AlertWatch).start();
-  monitoring.get(MonitorWatch).start();
+  const work = app.get(BackgroundWork);
+  work.start(alerts.get(AlertWatch));
+  work.start(monitoring.get(MonitorWatch));
 }
 
 /** Loaded only here: the service already listens, and without backups it needs none of this. */

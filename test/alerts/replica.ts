@@ -1,4 +1,5 @@
 import { Test, type TestingModule } from '@nestjs/testing';
+import { FailedLogins } from '../../src/access/failed-logins.js';
 import { AlertWatch } from '../../src/alerts/alert-watch.js';
 import { AlertsModule } from '../../src/alerts/alerts.module.js';
 import { AlertsService } from '../../src/alerts/alerts.service.js';
@@ -67,6 +68,11 @@ export class AlertReplica {
 
   get watch(): AlertWatch {
     return this.app.get(AlertWatch);
+  }
+
+  /** Counts failed logins, as wrong tokens do. */
+  failLogins(count: number): void {
+    for (let index = 0; index < count; index += 1) this.app.get(FailedLogins, { strict: false }).record();
   }
 
   /** Moves this replica's clock, not the database's. */

@@ -393,6 +393,42 @@ describe('alerts', () => {
     });
   });
 
+  it('report ten failed logins of any replica, and an overridden guard, from the audit log', async () => {
+    const [leader, follower] = [await open(), await open()];
+    follower.failLogins(9);
+    await follower.sample([], { role: 'follower', fence: 1n });
+    follower.failLogins(1);
+    await follower.sample([], { role: 'follower', fence: 1n });
+    // One entry an hour, however many there are.
+    follower.failLogins(100);
+    await follower.sample([], { role: 'follower', fence: 1n });
+    await query(
+      url,
+      `INSERT INTO pgkeep.change_log (action, subject, details, actor)
+       VALUES ('guard-override', 'clinic', '{"command": "migrate reset"}', 'ana@laptop')`,
+    );
+    await leader.sample([]);
+    expect(receiver.bodies()).toMatchObject([
+      {
+        alert: {
+          code: 'GUARD_OVERRIDDEN',
+          text: expect.stringMatching(
+            /^ana@laptop overrode the guard: migrate reset, at .+ UTC \(entry 3 of the audit log\)$/,
+          ),
+        },
+      },
+      {
+        alert: {
+          code: 'LOGINS_REFUSED',
+          text: expect.stringMatching(/^10 attempts to sign in at service@\S+ failed within a minute, at /),
+        },
+      },
+    ]);
+    // Half a minute later nothing is asked again; the entries stay an alert for an hour.
+    await leader.sample([]);
+    expect(receiver.received).toHaveLength(2);
+  });
+
   it('store and return no address', async () => {
     const leader = await open();
     receiver.answer = (response) => response.writeHead(500).end(SECRET);

@@ -107,6 +107,8 @@ describe('deploy/grafana/pgkeep.json', () => {
       'pgkeep_job_running',
       'pgkeep_monitor_leader',
       'pgkeep_monitor_probes_unseen',
+      'pgkeep_alerts',
+      'pgkeep_alert_deliveries_total',
     ]);
   });
 });

@@ -18,6 +18,8 @@ const FACTS: MetricFacts = {
   learned: undefined,
   sample: undefined,
   failedLogins: 0,
+  alerts: new Map(),
+  deliveries: new Map(),
 };
 
 const gauge = (value: number | boolean | Date | null | undefined): string =>
@@ -206,6 +208,14 @@ describe('what monitoring has sampled', () => {
     expect(found.value('pgkeep_database_size_bytes')).toBe(2 ** 61);
     expect(found.value('pgkeep_connect_duration_seconds')).toBe(0.02);
     expect(found.of('pgkeep_statements_per_second')).toEqual([]);
+  });
+
+  it('has the messages about alerts by receiver and result', () => {
+    const found = read({ ...FACTS, deliveries: new Map([['slack "1"', { sent: 3, failed: 1 }]]) });
+    expect(found.of('pgkeep_alert_deliveries_total').map(({ labels, value }) => [labels, value])).toEqual([
+      [{ receiver: 'slack "1"', result: 'sent' }, 3],
+      [{ receiver: 'slack "1"', result: 'failed' }, 1],
+    ]);
   });
 
   it('has the earliest forecast of each kind, and none that is not in sight', () => {

@@ -42,7 +42,8 @@ describe('the service', () => {
       const { rows } = await query(guarded.url, 'SELECT report FROM pgkeep.monitoring_report');
       expect(rows).toMatchObject([{ report: { report: { database: 'guarded', unseen: [] } } }]);
       service.signal('SIGINT');
-      expect((await service.end()).code).toBe(0);
+      expect(await service.end()).toEqual({ code: null, signal: 'SIGINT' });
+      expect(service.stderr).not.toContain('does not answer');
       const { rows: leases } = await query(
         guarded.url,
         'SELECT name, fence::int, expires_at <= now() AS over FROM pgkeep.lease',

@@ -127,6 +127,26 @@ describe('what the probes see of the structure', () => {
     });
   });
 
+  it('is a key that runs out among thousands of sequences, without a lock on each of them', async () => {
+    const url = await createDatabase(own, 'sequences');
+    await query(
+      url,
+      `DO $$ BEGIN FOR i IN 1..3000 LOOP
+         EXECUTE format('CREATE SEQUENCE s%s AS int', i); IF i % 500 = 0 THEN COMMIT; END IF;
+       END LOOP; END $$`,
+    );
+    await query(
+      url,
+      `CREATE TABLE full_key (id serial PRIMARY KEY); INSERT INTO full_key SELECT generate_series(1, 1000);
+       SELECT setval('full_key_id_seq', 2100000000); ANALYZE full_key`,
+    );
+    const report = await look(url);
+    expect(report.unseen).toEqual([]);
+    expect(findingsOf(report, 'IDS_RUN_OUT')).toEqual([
+      'critical full_key.id: full_key.id (integer) has used 97 % of its numbers',
+    ]);
+  });
+
   it('is seen although another session holds the tables and sequences exclusively', async () => {
     const url = await createClinic(own, 'locked', { seeded: true });
     await query(url, `SELECT setval('sessions_id_seq', 2000000000), setval('children_id_seq', 2000000000)`);

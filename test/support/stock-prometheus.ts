@@ -10,7 +10,9 @@ import { until } from './until.js';
 const UNPACKED = path.resolve('.pgkeep/prometheus/usr/bin');
 
 /** The path of one of Debian's programs. @throws Error if it is not there. */
-export function prometheusProgram(name: 'prometheus' | 'promtool'): string {
+export function prometheusProgram(
+  name: 'prometheus' | 'promtool' | 'prometheus-alertmanager' | 'amtool',
+): string {
   const directories = [...(process.env['PATH'] ?? '').split(path.delimiter), UNPACKED];
   const found = directories.map((directory) => path.join(directory, name)).find((file) => existsSync(file));
   if (found !== undefined) return found;

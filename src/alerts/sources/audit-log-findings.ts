@@ -8,11 +8,6 @@ export const AUDIT_LOG_CODES = {
     meaning: 'A destructive Prisma command was run in spite of the guard, within the last hour.',
     remedy: 'Ask who did it. `pgkeep changelog` has the entry; `pgkeep migrate drift` shows what changed.',
   },
-  COMMAND_REFUSED: {
-    meaning: 'The guard refused a destructive Prisma command on this database within the last hour.',
-    remedy:
-      'Ask who tried it, and give that person a database to develop on. `pgkeep changelog` has the entry.',
-  },
   LOGINS_REFUSED: {
     meaning: 'Ten attempts to sign in or to use an admin route failed within a minute, within the last hour.',
     remedy: 'Find out who tries. Change ADMIN_API_TOKEN if it may be known; name your proxy in TRUST_PROXY.',
@@ -31,13 +26,6 @@ const ACTIONS = new Map<string, { readonly code: Code; readonly text: (entry: Al
     {
       code: 'GUARD_OVERRIDDEN',
       text: ({ actor, details }) => `${actor} overrode the guard: ${detail(details, 'command')}`,
-    },
-  ],
-  [
-    'guard-refusal',
-    {
-      code: 'COMMAND_REFUSED',
-      text: ({ actor, details }) => `The guard refused ${detail(details, 'command')} of ${actor}`,
     },
   ],
   [

@@ -1,0 +1,74 @@
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { freePort } from '../../src/cluster/postmaster.js';
+import { prometheusProgram } from './stock-prometheus.js';
+import { until } from './until.js';
+
+/** An alert as amtool lists it. */
+export interface ListedAlert {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** Debian's Alertmanager on a free loopback port, with its own directory. It notifies a webhook immediately. */
+export class StockAlertmanager {
+  private constructor(
+    readonly url: string,
+    private readonly process: ChildProcess,
+  ) {}
+
+  /** @throws Error with its log where it does not become ready. */
+  static async start(webhook: string): Promise<StockAlertmanager> {
+    const directory = mkdtempSync(path.join(tmpdir(), 'pgkeep-alertmanager-'));
+    const file = path.join(directory, 'alertmanager.yml');
+    // JSON is YAML.
+    const route = {
+      receiver: 'test',
+      group_by: ['...'],
+      group_wait: '0s',
+      group_interval: '1s',
+      repeat_interval: '1h',
+    };
+    const receivers = [{ name: 'test', webhook_configs: [{ url: webhook, send_resolved: true }] }];
+    writeFileSync(file, JSON.stringify({ route, receivers }));
+    const address = `127.0.0.1:${await freePort()}`;
+    const logFile = path.join(directory, 'log');
+    const log = openSync(logFile, 'w');
+    const argv = [
+      `--config.file=${file}`,
+      `--storage.path=${path.join(directory, 'data')}`,
+      `--web.listen-address=${address}`,
+      '--cluster.listen-address=',
+    ];
+    const child = spawn(prometheusProgram('prometheus-alertmanager'), argv, { stdio: ['ignore', log, log] });
+    const started = new StockAlertmanager(`http://${address}`, child);
+    await until(() => started.isReady()).catch(async (error: unknown) => {
+      await started.stop();
+      throw new Error(readFileSync(logFile, 'utf8'), { cause: error });
+    });
+    return started;
+  }
+
+  /** Returns the alerts that fire, as amtool lists them. */
+  alerts(): readonly ListedAlert[] {
+    const argv = ['alert', 'query', `--alertmanager.url=${this.url}`, '--output=json'];
+    return JSON.parse(execFileSync(prometheusProgram('amtool'), argv, { encoding: 'utf8' }));
+  }
+
+  async stop(): Promise<void> {
+    if (this.process.exitCode !== null || this.process.signalCode !== null) return;
+    this.process.kill('SIGTERM');
+    await once(this.process, 'exit');
+  }
+
+  private async isReady(): Promise<boolean> {
+    if (this.process.exitCode !== null) throw new Error('Alertmanager has ended');
+    return await fetch(`${this.url}/-/ready`).then(
+      ({ status }) => status === 200,
+      () => false,
+    );
+  }
+}
