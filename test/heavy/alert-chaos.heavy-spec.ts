@@ -15,7 +15,7 @@ const PATIENCE_MS = 240_000;
 interface Message {
   readonly id: string;
   readonly event: string;
-  readonly alerts: readonly { readonly code: string; readonly subject: string }[];
+  readonly alerts: readonly { readonly code: string; readonly subject: string; readonly severity: string }[];
 }
 
 /** Two sessions, of which one waits for the other. */
@@ -94,15 +94,23 @@ describe('alerts of three replicas whose leaders are killed and stopped', () => 
     return found;
   }
 
-  /** The subjects that were received, and in how many messages with different ids each was. */
+  /**
+   * The subjects that were received, and in how many messages with different ids each was, at most, with one severity:
+   * a warning that gets critical is sent again.
+   */
   function received(event: string): Map<string, number> {
-    const ids = new Map<string, Set<string>>();
+    const ids = new Map<string, Map<string, Set<string>>>();
     for (const message of messages.filter((one) => one.event === event)) {
-      for (const { code, subject } of message.alerts) {
-        if (code === 'BLOCKED') ids.set(subject, (ids.get(subject) ?? new Set()).add(message.id));
+      for (const { code, subject, severity } of message.alerts) {
+        if (code !== 'BLOCKED') continue;
+        const bySeverity = ids.get(subject) ?? new Map<string, Set<string>>();
+        bySeverity.set(severity, (bySeverity.get(severity) ?? new Set()).add(message.id));
+        ids.set(subject, bySeverity);
       }
     }
-    return new Map([...ids].map(([subject, of]) => [subject, of.size]));
+    return new Map(
+      [...ids].map(([subject, of]) => [subject, Math.max(...[...of.values()].map(({ size }) => size))]),
+    );
   }
 
   it('are all received, and none twice but with the same id', async () => {
