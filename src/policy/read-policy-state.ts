@@ -93,6 +93,7 @@ export async function readPolicyState(
   const row = await readOne<Row>(client, {
     sql: STATE_QUERY,
     values: [JSON.stringify(wanted), everyModel],
+    isWithoutJit: true,
     ...timeouts,
   });
   return {
