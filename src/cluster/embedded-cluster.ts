@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Cluster } from './cluster.js';
 import { isReachable } from './data-directory.js';
@@ -7,11 +7,22 @@ import { findPostgresBinaries } from './postgres-binaries.js';
 
 const DAY_MS = 86_400_000;
 
+/** The extension that counts statements. */
+export const STATEMENTS = 'pg_stat_statements';
+
+/** Without CREATE TABLE and the like, which the set-up sends. */
+const STATEMENT_SETTINGS = {
+  shared_preload_libraries: STATEMENTS,
+  [`${STATEMENTS}.track_utility`]: 'off',
+};
+
 /** A running embedded cluster, and the certificate its clients verify it with. */
 export interface EmbeddedCluster {
   readonly cluster: Cluster;
   /** PEM file, for `sslrootcert`. */
   readonly rootCertificateFile: string;
+  /** Whether the server counts its statements: pg_stat_statements is installed on this machine, as Debian's package does. */
+  readonly countsStatements: boolean;
 }
 
 /**
@@ -37,14 +48,16 @@ export async function startEmbeddedCluster(
     hosts: ['localhost', '127.0.0.1'],
     ...validity,
   });
+  const countsStatements = existsSync(path.join(binaries.bin, '..', 'lib', `${STATEMENTS}.so`));
   const cluster = await Cluster.start({
     directory: clusterDirectory(stateDirectory),
     binaries,
+    settings: countsStatements ? STATEMENT_SETTINGS : {},
     tls: { ...server, root: authority.certificate },
   });
   const rootCertificateFile = path.join(stateDirectory, 'root.crt');
   writeFileSync(rootCertificateFile, authority.certificate);
-  return { cluster, rootCertificateFile };
+  return { cluster, rootCertificateFile, countsStatements };
 }
 
 /**

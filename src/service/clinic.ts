@@ -4,7 +4,8 @@ import { escapeIdentifier } from 'pg';
 import { parseDatabaseUrl } from '../config/database-url.js';
 import { packageFile } from '../core/package-file.js';
 import { withConnection } from '../postgres/connect.js';
-import type { EmbeddedCluster } from '../cluster/embedded-cluster.js';
+import { oneMessage } from '../postgres/mark.js';
+import { type EmbeddedCluster, STATEMENTS } from '../cluster/embedded-cluster.js';
 
 /** The guarded sample application, shipped with pgkeep. */
 const CLINIC = packageFile('examples/clinic/prisma/');
@@ -24,7 +25,7 @@ const CONNECTION = {
  * @returns the connection URL.
  */
 export async function openClinic(
-  { cluster, rootCertificateFile }: EmbeddedCluster,
+  { cluster, rootCertificateFile, countsStatements }: EmbeddedCluster,
   name: string,
 ): Promise<string> {
   const parameters = { sslmode: 'verify-full', sslrootcert: rootCertificateFile };
@@ -34,6 +35,13 @@ export async function openClinic(
     await execute(maintenance, `DROP DATABASE IF EXISTS ${escapeIdentifier(unfinished)}`);
     await execute(maintenance, `CREATE DATABASE ${escapeIdentifier(unfinished)}`);
     await fill(cluster.url(unfinished, parameters));
+    if (countsStatements) {
+      // The slowest statements are those of the traffic, not of the seed.
+      await execute(
+        cluster.url(unfinished, parameters),
+        oneMessage(`CREATE EXTENSION ${STATEMENTS}`, `SELECT ${STATEMENTS}_reset()`),
+      );
+    }
     await execute(
       maintenance,
       `ALTER DATABASE ${escapeIdentifier(unfinished)} RENAME TO ${escapeIdentifier(name)}`,

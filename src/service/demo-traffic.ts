@@ -10,6 +10,8 @@ import { closeClient } from '../postgres/deadline.js';
 const TICK_MS = 1000;
 const MOST_CLIENTS = 5;
 const OPTIONS = { connectTimeoutMs: 5000, answerTimeoutMs: 10_000, applicationName: 'clinic-web' } as const;
+/** As the application connects: its statements are not counted as pgkeep's. */
+const AS_CLINIC = { ...OPTIONS, limits: {} } as const;
 /** What pgkeep itself adds to the numbers of the demo: its connections and its transactions. */
 const OWN = { connections: 4, transactions: 5 } as const;
 
@@ -74,7 +76,7 @@ export class DemoTraffic {
   }
 
   private async send({ clients, statements }: Load): Promise<void> {
-    while (this.clients.length < clients) this.clients.push(await connectOnce(this.rotation, OPTIONS));
+    while (this.clients.length < clients) this.clients.push(await connectOnce(this.rotation, AS_CLINIC));
     for (const client of this.clients.splice(clients)) await closeClient(client);
     for (let index = 0; index < statements; index += 1) {
       const client = this.clients[index % this.clients.length];

@@ -57,6 +57,13 @@ describe('the embedded default', () => {
       /^\nDashboard: http:\/\/localhost:\d+\/\n {2}Sign in with the admin token: cat \.pgkeep\/admin-token\n/,
     );
     await expectDemo(url, cwd);
+    const looked = await runCli(['monitor', '--json'], {}, { cwd });
+    const statements: string[] = JSON.parse(looked.stdout).statements.map(
+      ({ statement }: { statement: string }) => statement,
+    );
+    // Neither the seed's nor pgkeep's.
+    expect(statements.length).toBeGreaterThan(0);
+    expect(statements.filter((statement) => /pgkeep|INSERT|CREATE/.test(statement))).toEqual([]);
     service?.signal('SIGINT');
     await service?.end();
     const again = await started(cwd);

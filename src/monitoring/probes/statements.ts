@@ -31,7 +31,10 @@ const CODES = {
 /** Longer than the longest column of a terminal, shorter than a page. */
 const SHOWN = 200;
 
-/** Reads which statements take the server's time, without their literals and without pgkeep's own. */
+/**
+ * Reads which statements take the server's time, without their literals and without pgkeep's own: those with its mark,
+ * and those of its schema, which its migrations and triggers send.
+ */
 export const statements = defineProbe<Row, keyof typeof CODES>({
   name: 'statements',
   tier: 'minute',
@@ -49,7 +52,10 @@ export const statements = defineProbe<Row, keyof typeof CODES>({
     return `
       WITH statement AS MATERIALIZED (
         SELECT min(s.query) AS text, sum(s.calls)::float8 AS calls, sum(${time})::float8 AS total_ms
-          FROM ${source} s WHERE ${own} AND s.query NOT LIKE '${MARK.trim()}%' GROUP BY s.queryid)
+          FROM ${source} s
+         WHERE ${own} AND s.query NOT LIKE '${MARK.trim()}%'
+           AND pg_catalog.strpos(pg_catalog.replace(s.query, '"', ''), 'pgkeep.') = 0
+         GROUP BY s.queryid)
       SELECT sum(s.calls) AS calls, sum(s.total_ms) AS total_ms,
              (SELECT coalesce(pg_catalog.json_agg(x), '[]') FROM (
                 SELECT pg_catalog.left(t.text, 2000) AS statement, t.calls, t.total_ms
