@@ -188,6 +188,8 @@ describe('the dashboard in a browser', () => {
 
     async function signIn(page: Page): Promise<void> {
       await page.goto(`${service.url}/`);
+      // A browser that has just started sets the focus late.
+      await page.waitForSelector('input:focus');
       await page.keyboard.type(ADMIN_TOKEN);
       await page.keyboard.press('Tab');
       await page.keyboard.type('Maria');
@@ -231,6 +233,7 @@ describe('the dashboard in a browser', () => {
     it('has a sign-in without fault, which says what was wrong', async () => {
       const page = await open({ colorScheme: 'dark' });
       await page.goto(`${service.url}/`);
+      await page.waitForSelector('input:focus');
       await page.keyboard.type('wrong');
       await page.keyboard.press('Enter');
       await page.waitForSelector('#fault');

@@ -43,7 +43,8 @@ export class StockAlertmanager {
       `--web.listen-address=${address}`,
       '--cluster.listen-address=',
     ];
-    const child = spawn(prometheusProgram('prometheus-alertmanager'), argv, { stdio: ['ignore', log, log] });
+    const [program = '', ...before] = commandOf(prometheusProgram('prometheus-alertmanager'));
+    const child = spawn(program, [...before, ...argv], { stdio: ['ignore', log, log] });
     const started = new StockAlertmanager(`http://${address}`, child);
     await until(() => started.isReady()).catch(async (error: unknown) => {
       await started.stop();
@@ -71,4 +72,16 @@ export class StockAlertmanager {
       () => false,
     );
   }
+}
+
+const OVERLAY = 'mount -t overlay overlay -o "lowerdir=$1:/usr/share" /usr/share && shift && exec "$@"';
+
+/**
+ * Returns the command that runs a program of Debian's package, which reads its templates below /usr/share whatever its own
+ * place is. Where it was only unpacked, its files are laid over that directory, for this process alone; that takes root.
+ */
+function commandOf(program: string): readonly string[] {
+  const share = path.resolve(program, '..', '..', 'share');
+  if (share === '/usr/share') return [program];
+  return ['unshare', '--mount', 'sh', '-euc', OVERLAY, 'sh', share, program];
 }
