@@ -10,7 +10,7 @@ const DAY_MS = 86_400_000;
 /** The extension that counts statements. */
 export const STATEMENTS = 'pg_stat_statements';
 
-/** Without CREATE TABLE and the like, which the set-up sends. */
+/** Without utility statements such as CREATE TABLE, which the set-up sends. */
 const STATEMENT_SETTINGS = {
   shared_preload_libraries: STATEMENTS,
   [`${STATEMENTS}.track_utility`]: 'off',
