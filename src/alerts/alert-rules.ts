@@ -1,4 +1,4 @@
-import type { AlertSeverity } from './alert.types.js';
+import type { AlertSeverity } from '../config/alert-settings.js';
 
 /** The code of the alert that holds every other: while the database is down, nothing is known of them. */
 export const DATABASE_DOWN = 'DATABASE_DOWN';

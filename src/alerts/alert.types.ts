@@ -1,16 +1,10 @@
-import type { AlertSeverity, NoticeEvent } from '../notifiers/notifier.types.js';
-
-export type { AlertSeverity } from '../notifiers/notifier.types.js';
+import type { AlertSeverity } from '../config/alert-settings.js';
+import type { MonitoringFinding } from '../monitoring/monitoring.types.js';
+import type { NoticeEvent } from '../notifiers/notifier.types.js';
 
 /** Something that is wrong now, whatever found it: a probe, a check of `/ready`, a job, the audit log. */
-export interface AlertFinding {
-  readonly code: string;
+export interface AlertFinding extends MonitoringFinding {
   readonly severity: AlertSeverity;
-  /** What it concerns; empty if it is the database. Never a number that changes. */
-  readonly subject: string;
-  readonly text: string;
-  readonly remedy: string;
-  readonly sql: string | null;
 }
 
 /** Everything that one look found. */

@@ -1,23 +1,12 @@
 import type { Recording } from '../audit-log/audit-log.types.js';
-import type { AlertState, AlertSeverity } from './alert.types.js';
+import type { NoticedAlert } from '../notifiers/notifier.types.js';
+import type { AlertState } from './alert.types.js';
 import type { DeliveryView } from './alert-store.js';
 
 /** An alert as the interfaces show it. Times are ISO 8601, by the database's clock. */
-export interface AlertView {
-  readonly id: string;
-  readonly code: string;
-  readonly subject: string;
-  readonly severity: AlertSeverity;
+export interface AlertView extends NoticedAlert {
   readonly state: AlertState;
-  readonly text: string;
-  readonly remedy: string;
-  readonly sql: string | null;
-  readonly since: string;
-  readonly firedAt: string | null;
-  readonly resolvedAt: string | null;
   readonly silencedUntil: string | null;
-  /** Whom to call; null where EMERGENCY_CONTACTS is not set. */
-  readonly contact: string | null;
 }
 
 /** What needs a person, and the state of the messages. */

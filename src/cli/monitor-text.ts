@@ -1,4 +1,4 @@
-import { counted, formatBytes, pluralOf, printable, printableCell } from '../core/text.js';
+import { counted, formatBytes, formatTime, pluralOf, printable, printableCell } from '../core/text.js';
 import type { MonitoringFinding, MonitoringReport, Severity } from '../monitoring/monitoring.types.js';
 import { durationText } from '../monitoring/probe-sql.js';
 import { alignColumns } from './render.js';
@@ -62,7 +62,7 @@ export function changeLines(
   after: readonly MonitoringFinding[],
   at: Date,
 ): string[] {
-  const time = at.toISOString().slice(0, 19).replace('T', ' ');
+  const time = formatTime(at.toISOString());
   const keyOf = ({ code, subject }: MonitoringFinding): string => `${code} ${subject}`;
   const earlier = new Map(before.map((finding) => [keyOf(finding), finding]));
   const now = new Set(after.map((finding) => keyOf(finding)));

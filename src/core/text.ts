@@ -55,6 +55,24 @@ export function formatTime(iso: string): string {
   return iso.slice(0, 19).replace('T', ' ');
 }
 
+/** Returns an ISO time without its seconds: `2026-02-07 12:00`. */
+export function formatMinute(iso: string): string {
+  return formatTime(iso).slice(0, 16);
+}
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+/** Returns a text as HTML shows it, in elements and in quoted attributes. */
+export function escapeHtml(text: string): string {
+  return text.replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
+}
+
 /** Returns a message without its full stop, to continue the sentence. */
 export function withoutStop(text: string): string {
   return text.replace(/\.$/, '');

@@ -1,4 +1,4 @@
-import { formatBytes, formatCount } from '../core/text.js';
+import { formatBytes, formatCount, formatMinute } from '../core/text.js';
 import { applicationsTable, NOT_SAMPLED, rangeLinks, rightEdge, charts, sizeChart } from './activity.js';
 import { html, NOTHING, type Html } from './html.js';
 import { momentLabel } from './scale.js';
@@ -119,7 +119,7 @@ export function tablesPage(view: View): Html {
         ? NOTHING
         : html`<section class="card wide">
             ${table({
-              caption: `${formatCount(stats.value.tableCount)} tables, as of ${stats.value.collectedAt.slice(0, 16).replace('T', ' ')} UTC. An estimated number of rows begins with ~`,
+              caption: `${formatCount(stats.value.tableCount)} tables, as of ${formatMinute(stats.value.collectedAt)} UTC. An estimated number of rows begins with ~`,
               className: 'stack',
               columns: [
                 'Table',

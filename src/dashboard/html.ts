@@ -1,3 +1,5 @@
+import { escapeHtml } from '../core/text.js';
+
 /** Markup that is safe to send: only {@link html} makes it. */
 export class Html {
   private constructor(readonly text: string) {}
@@ -43,19 +45,9 @@ export function prose(text: string): Html {
   return html`${text.split('`').map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : part))}`;
 }
 
-const ESCAPES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
 /** Escapes text. Control characters, which a browser would drop or obey, and those that turn the writing direction are replaced. */
 function escaped(text: string): string {
-  return text
-    .replaceAll(/[&<>"']/g, (character) => ESCAPES[character] ?? '')
-    .replaceAll(/(?![\n\t])[\p{Cc}\u202A-\u202E\u2066-\u2069]/gu, '\uFFFD');
+  return escapeHtml(text).replaceAll(/(?![\n\t])[\p{Cc}\u202A-\u202E\u2066-\u2069]/gu, '\uFFFD');
 }
 
 function markupOf(value: Value): string {

@@ -1,4 +1,4 @@
-import { counted, formatTime } from '../core/text.js';
+import { counted, formatMinute, formatTime } from '../core/text.js';
 import { html, type Html } from './html.js';
 
 const MINUTE = 60;
@@ -28,7 +28,7 @@ export function relativeTime(iso: string, now: Date): Html {
 
 /** Returns a time as date and minute, in UTC. */
 export function exactTime(iso: string): Html {
-  return html`<time datetime="${iso}">${formatTime(iso).slice(0, 16)}</time>`;
+  return html`<time datetime="${iso}">${formatMinute(iso)}</time>`;
 }
 
 /** Returns a time of day, in UTC. */

@@ -8,7 +8,7 @@ import {
 } from '../postgres/catalogue/structure-queries.js';
 import type { ReadTimeouts } from '../postgres/read.js';
 import { setLocalSettings, STEADY_OUTPUT } from '../postgres/session.js';
-import { beginStatements } from '../postgres/transaction.js';
+import { inTransaction } from '../postgres/transaction.js';
 
 /** Version of the queries that read the structure. Raised when the same structure reads differently. */
 export const METHOD = 1;
@@ -137,16 +137,9 @@ export async function inStructureTransaction<T>(
   mode: 'READ ONLY' | 'READ WRITE',
   work: () => Promise<T>,
 ): Promise<T> {
-  await client.query(beginStatements(client, { mode, ...timeouts }));
-  try {
-    // Compiling these queries takes longer than running them.
-    await setLocalSettings(client, { ...STEADY_OUTPUT, jit: 'off' });
-    const result = await work();
-    await client.query('COMMIT');
-    return result;
-  } catch (error) {
-    // If the connection broke this fails too, and the first error is the one to report.
-    await client.query('ROLLBACK').catch(() => undefined);
-    throw error;
-  }
+  // Compiling these queries takes longer than running them.
+  return await inTransaction(client, { mode, isWithoutJit: true, ...timeouts }, async () => {
+    await setLocalSettings(client, STEADY_OUTPUT);
+    return await work();
+  });
 }

@@ -1,5 +1,6 @@
 import { counted, formatCount, formatTime } from '../core/text.js';
-import type { AlertSeverity, Notice, NoticedAlert } from './notifier.types.js';
+import type { AlertSeverity } from '../config/alert-settings.js';
+import type { Notice, NoticedAlert } from './notifier.types.js';
 
 /** Characters that end a line, control a terminal, or reverse the direction of what follows. */
 const UNSAFE = /[\p{Cc}\p{Zl}\p{Zp}\u200E\u200F\u202A-\u202E\u2066-\u2069]/gu;

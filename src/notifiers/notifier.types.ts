@@ -1,5 +1,4 @@
-/** How bad an alert is. */
-export type AlertSeverity = 'critical' | 'warning';
+import type { AlertSeverity } from '../config/alert-settings.js';
 
 /** An alert as receivers show it. Holds no row, no literal of a statement and no secret. */
 export interface NoticedAlert {

@@ -6,7 +6,7 @@ import type { DriftReport } from '../drift/drift.types.js';
 import type { JobsOverview } from '../maintenance/maintenance.types.js';
 import type { MigrationStatus } from '../migrations/migrations.types.js';
 import type { Forecast } from '../monitoring/forecast.js';
-import type { MonitoringReport, Severity } from '../monitoring/monitoring.types.js';
+import type { MonitoringFinding, MonitoringReport } from '../monitoring/monitoring.types.js';
 import type { Verdict } from '../readiness/readiness.types.js';
 import type { RestoreTestHistory } from '../restore/test/restore-test.types.js';
 import type { DatabaseStats } from '../stats/stats.types.js';
@@ -21,17 +21,8 @@ export interface Fact<T> {
   readonly fault: string | null;
 }
 
-/** Something that a person should look at. */
-export interface AttentionItem {
-  /** The code of a probe, of a check of `/ready`, or of an alert. */
-  readonly code: string;
-  readonly severity: Severity;
-  /** What it concerns: a table, a session, a job; empty if it is the database. */
-  readonly subject: string;
-  readonly text: string;
-  readonly remedy: string;
-  /** Statements that fix it, for a person to run: pgkeep does not. */
-  readonly sql: string | null;
+/** Something that a person should look at. Its code is that of a probe, of a check of `/ready`, or of an alert. */
+export interface AttentionItem extends MonitoringFinding {
   /** ISO 8601: since when it is so, where that is known. */
   readonly since: string | null;
   /** ISO 8601: until when its alert is silenced; null if it is not. */

@@ -1,4 +1,4 @@
-import { counted, formatTime } from '../core/text.js';
+import { counted, escapeHtml, formatTime } from '../core/text.js';
 import { wordsOf } from './privacy-texts.js';
 import type { ExportPart, ExportPrinter } from './read-export.js';
 
@@ -38,7 +38,7 @@ export function pagePrinter(): ExportPrinter {
       case 'begin':
         return beginning(part);
       case 'model': {
-        const text = `${endOf(open)}<h2>${html(title(part.model))}</h2>\n${retainedNote(part.retained)}`;
+        const text = `${endOf(open)}<h2>${escapeHtml(title(part.model))}</h2>\n${retainedNote(part.retained)}`;
         open = 'model';
         return text;
       }
@@ -64,10 +64,10 @@ function beginning({ subject, exportedAt }: ExportPart & { kind: 'begin' }): str
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>Personal data: ${html(heading)}</title><style>${STYLE}
+<title>Personal data: ${escapeHtml(heading)}</title><style>${STYLE}
 </style></head><body>
-<h1>${html(heading)}</h1>
-<p class="note">Everything that is stored about you, as of ${html(formatTime(exportedAt))} UTC. The same as data for a
+<h1>${escapeHtml(heading)}</h1>
+<p class="note">Everything that is stored about you, as of ${escapeHtml(formatTime(exportedAt))} UTC. The same as data for a
 computer is in the file beside this page.</p>
 `;
 }
@@ -80,7 +80,7 @@ function ending({ madeBySubject, retained, omitted }: ExportPart & { kind: 'end'
           '<h2>What is kept by law</h2>\n<p>These records stay, also if you ask for erasure.</p>\n<ul>',
           ...retained.map(
             ({ model, rows, because }) =>
-              `<li>${html(`${title(model)}: ${counted(rows, 'record')}, ${because}`)}</li>`,
+              `<li>${escapeHtml(`${title(model)}: ${counted(rows, 'record')}, ${because}`)}</li>`,
           ),
           '</ul>',
         ]
@@ -89,14 +89,14 @@ function ending({ madeBySubject, retained, omitted }: ExportPart & { kind: 'end'
       ? [
           '<h2>What you made</h2>\n<p>These records are about other people, so they are counted and not shown.</p>\n<ul>',
           ...made.map(
-            ([name, rows]) => `<li>${html(`${titleOfField(name)}: ${counted(rows, 'record')}`)}</li>`,
+            ([name, rows]) => `<li>${escapeHtml(`${titleOfField(name)}: ${counted(rows, 'record')}`)}</li>`,
           ),
           '</ul>',
         ]
       : []),
     ...(omitted.length > 0
       ? [
-          `<h2>What is left out</h2>\n<p>Passwords and other secrets: ${html(omitted.map((name) => secretText(name)).join(', '))}.</p>`,
+          `<h2>What is left out</h2>\n<p>Passwords and other secrets: ${escapeHtml(omitted.map((name) => secretText(name)).join(', '))}.</p>`,
         ]
       : []),
     '</body></html>\n',
@@ -109,18 +109,18 @@ function endOf(open: Open): string {
 }
 
 function retainedNote(because: string | undefined): string {
-  return because === undefined ? '' : `<p class="note">Kept by law: ${html(because)}.</p>\n`;
+  return because === undefined ? '' : `<p class="note">Kept by law: ${escapeHtml(because)}.</p>\n`;
 }
 
 function list(row: object): string {
   const entries = Object.entries(row).map(
-    ([name, value]) => `<dt>${html(title(name))}</dt><dd dir="auto">${cellOf(value)}</dd>`,
+    ([name, value]) => `<dt>${escapeHtml(title(name))}</dt><dd dir="auto">${cellOf(value)}</dd>`,
   );
   return `<dl>\n${entries.join('\n')}\n</dl>\n`;
 }
 
 function tableHead(row: object): string {
-  const cells = Object.keys(row).map((name) => `<th>${html(title(name))}</th>`);
+  const cells = Object.keys(row).map((name) => `<th>${escapeHtml(title(name))}</th>`);
   return `<div class="rows"><table><thead><tr>${cells.join('')}</tr></thead><tbody>\n`;
 }
 
@@ -149,12 +149,12 @@ function secretText(name: string): string {
 
 function cellOf(value: unknown): string {
   const text = valueText(value);
-  if (/^\d{4}-\d\d-\d\d$/.test(text)) return `<span class="day">${html(text)}</span>`;
+  if (/^\d{4}-\d\d-\d\d$/.test(text)) return `<span class="day">${escapeHtml(text)}</span>`;
   const longest = text.length > LONGEST_WORD && !/\s/.test(text) ? LONGEST_WORD : LONGEST;
   // A few more are shown rather than counted.
-  if (text.length <= 1.5 * longest) return html(text);
+  if (text.length <= 1.5 * longest) return escapeHtml(text);
   const more = `${counted(text.length - longest, 'more character')}: see the file beside this page`;
-  return `${html(text.slice(0, longest).replace(/[\uD800-\uDBFF]$/, ''))}<span class="more">… ${more}</span>`;
+  return `${escapeHtml(text.slice(0, longest).replace(/[\uD800-\uDBFF]$/, ''))}<span class="more">… ${more}</span>`;
 }
 
 function valueText(value: unknown): string {
@@ -172,12 +172,4 @@ function valueText(value: unknown): string {
 
 function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
-}
-
-function html(text: string): string {
-  return text
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;');
 }

@@ -34,13 +34,11 @@ export async function openClinic(
     const unfinished = `${name}_unfinished`;
     await execute(maintenance, `DROP DATABASE IF EXISTS ${escapeIdentifier(unfinished)}`);
     await execute(maintenance, `CREATE DATABASE ${escapeIdentifier(unfinished)}`);
-    await fill(cluster.url(unfinished, parameters));
+    const url = cluster.url(unfinished, parameters);
+    await fill(url);
     if (countsStatements) {
       // The slowest statements are those of the traffic, not of the seed.
-      await execute(
-        cluster.url(unfinished, parameters),
-        oneMessage(`CREATE EXTENSION ${STATEMENTS}`, `SELECT ${STATEMENTS}_reset()`),
-      );
+      await execute(url, oneMessage(`CREATE EXTENSION ${STATEMENTS}`, `SELECT ${STATEMENTS}_reset()`));
     }
     await execute(
       maintenance,

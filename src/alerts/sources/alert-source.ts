@@ -10,8 +10,3 @@ export interface AlertSource {
   /** Looks now. Throws where it cannot. */
   find(now: Date): Promise<readonly AlertFinding[]>;
 }
-
-/** Returns the text of a time of the database's, in UTC. */
-export function utc(iso: string): string {
-  return `${iso.slice(0, 16).replace('T', ' ')} UTC`;
-}

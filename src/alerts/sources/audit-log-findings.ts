@@ -1,7 +1,6 @@
-import { counted } from '../../core/text.js';
+import { counted, formatMinute } from '../../core/text.js';
 import type { AuditLogEntry } from '../../audit-log/audit-log.types.js';
 import type { AlertFinding } from '../alert.types.js';
-import { utc } from './alert-source.js';
 
 export const AUDIT_LOG_CODES = {
   GUARD_OVERRIDDEN: {
@@ -55,7 +54,7 @@ export function auditLogFindings(entries: readonly AlertedEntry[]): AlertFinding
       code,
       severity: 'warning',
       subject: '',
-      text: `${text(newest)}, at ${utc(newest.recordedAt)} (entry ${newest.seq} of the audit log)${more}`,
+      text: `${text(newest)}, at ${formatMinute(newest.recordedAt)} UTC (entry ${newest.seq} of the audit log)${more}`,
       remedy: AUDIT_LOG_CODES[code].remedy,
       sql: null,
     };

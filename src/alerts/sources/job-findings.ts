@@ -1,8 +1,9 @@
+import { formatMinute } from '../../core/text.js';
 import { withoutValues } from '../../core/errors.js';
 import type { JobRun } from '../../jobs/jobs.types.js';
 import type { JobsOverview, JobView } from '../../maintenance/maintenance.types.js';
-import type { AlertFinding, AlertSeverity } from '../alert.types.js';
-import { utc } from './alert-source.js';
+import type { AlertSeverity } from '../../config/alert-settings.js';
+import type { AlertFinding } from '../alert.types.js';
 
 export const JOB_CODES = {
   JOB_FAILED: {
@@ -40,7 +41,7 @@ function severityOf(job: string): AlertSeverity {
 function failed({ name, runs }: JobView): AlertFinding[] {
   const ended = runs.find(({ state }) => state === 'succeeded' || state === 'failed');
   if (ended?.state !== 'failed') return [];
-  const when = utc(ended.finishedAt ?? ended.dueAt);
+  const when = `${formatMinute(ended.finishedAt ?? ended.dueAt)} UTC`;
   const { code, message, hint } = ended.error ?? { code: 'INTERNAL', message: 'no reason was recorded' };
   return [
     {
@@ -61,9 +62,9 @@ function stuck({ name, overdueSince, runs }: JobView, now: Date): AlertFinding[]
     ({ state, leaseExpiresAt }: JobRun) => state === 'running' && isOld(leaseExpiresAt),
   );
   const text = abandoned
-    ? `Job ${name} was stopped: ${abandoned.holder ?? 'its process'} has not renewed its lease since ${utc(abandoned.leaseExpiresAt ?? '')}, and no replica took over`
+    ? `Job ${name} was stopped: ${abandoned.holder ?? 'its process'} has not renewed its lease since ${formatMinute(abandoned.leaseExpiresAt ?? '')} UTC, and no replica took over`
     : isOld(overdueSince)
-      ? `Job ${name} is overdue since ${utc(overdueSince)}: no service began it`
+      ? `Job ${name} is overdue since ${formatMinute(overdueSince)} UTC: no service began it`
       : undefined;
   if (text === undefined) return [];
   const { remedy } = JOB_CODES.JOB_STUCK;

@@ -1,6 +1,6 @@
+import { formatMinute } from '../../core/text.js';
 import type { NewestEvidences } from '../../restore/test/evidence.js';
 import type { AlertFinding } from '../alert.types.js';
-import { utc } from './alert-source.js';
 
 export const RESTORE_TEST_CODES = {
   RESTORE_TEST_FAILED: {
@@ -19,7 +19,7 @@ export function restoreTestFindings(evidence: NewestEvidences | undefined): Aler
       code: 'RESTORE_TEST_FAILED',
       severity: 'critical',
       subject: '',
-      text: `The restore test of ${newest.backup} failed at ${utc(newest.finishedAt.toISOString())}`,
+      text: `The restore test of ${newest.backup} failed at ${formatMinute(newest.finishedAt.toISOString())} UTC`,
       remedy: RESTORE_TEST_CODES.RESTORE_TEST_FAILED.remedy,
       sql: null,
     },

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { withoutText } from '../../backup/omissions.js';
 import { messageOf, PgkeepError } from '../../core/errors.js';
-import { counted, formatCount, formatSeconds, formatTime } from '../../core/text.js';
+import { counted, escapeHtml, formatCount, formatSeconds, formatTime } from '../../core/text.js';
 import { erasuresSinceText } from '../../privacy/replay/plan-replay.js';
 import type { Comparison, TableComparison } from '../comparison/comparison.js';
 import { type RestoreTestReport, SCRATCH_TEXTS } from './restore-test.types.js';
@@ -46,11 +46,11 @@ export function htmlReport(report: RestoreTestReport): string {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>Restore test of ${escape(backup)}: ${report.verdict}</title>
+<title>Restore test of ${escapeHtml(backup)}: ${report.verdict}</title>
 <style>${REPORT_STYLE}</style>
 </head>
 <body>
-<header><p>Restore test</p><h1>${escape(backup)}</h1></header>
+<header><p>Restore test</p><h1>${escapeHtml(backup)}</h1></header>
 ${verdict(report)}
 ${facts(report)}
 <h2>Comparisons</h2>
@@ -60,12 +60,12 @@ ${facts(report)}
 ${comparisons.map(comparisonRow).join('\n')}
 </tbody>
 </table>
-${notes.length === 0 ? '' : `<h2>Notes</h2>\n<ul>${notes.map((note) => `<li>${escape(note)}</li>`).join('')}</ul>`}
+${notes.length === 0 ? '' : `<h2>Notes</h2>\n<ul>${notes.map((note) => `<li>${escapeHtml(note)}</li>`).join('')}</ul>`}
 ${tables.length === 0 ? '' : tableSection(tables)}
 ${erased(report)}
 ${versions(report)}
 ${proof(report)}
-<footer>Written by pgkeep ${escape(report.versions.pgkeep)} on ${time(report.finishedAt)}. All times are UTC.</footer>
+<footer>Written by pgkeep ${escapeHtml(report.versions.pgkeep)} on ${time(report.finishedAt)}. All times are UTC.</footer>
 </body>
 </html>
 `;
@@ -77,9 +77,9 @@ function verdict(report: RestoreTestReport): string {
   const missing = withoutText(without);
   const text =
     result === 'passed'
-      ? `The backup was restored into an empty database, which then had the structure and the contents of the database that was backed up${missing && `. The backup was made${escape(missing.slice(1))}`}.`
+      ? `The backup was restored into an empty database, which then had the structure and the contents of the database that was backed up${missing && `. The backup was made${escapeHtml(missing.slice(1))}`}.`
       : `${failed} of ${counted(comparisons.length, 'comparison')} failed. Do not rely on this backup.`;
-  return `<section class="verdict ${result}"><strong>${result === 'passed' ? `Passed${escape(missing)}` : 'Failed'}</strong>
+  return `<section class="verdict ${result}"><strong>${result === 'passed' ? `Passed${escapeHtml(missing)}` : 'Failed'}</strong>
 <span>${text} Tested in ${SCRATCH_TEXTS[restoredTo]}, ${time(finishedAt)}.</span></section>`;
 }
 
@@ -97,12 +97,12 @@ function facts(report: RestoreTestReport): string {
     ['Test time', duration(report.durationMs)],
   ];
   return `<dl class="facts">${shown
-    .map(([name, value]) => `<div><dt>${name}</dt><dd>${escape(value)}</dd></div>`)
+    .map(([name, value]) => `<div><dt>${name}</dt><dd>${escapeHtml(value)}</dd></div>`)
     .join('')}</dl>`;
 }
 
 function comparisonRow({ name, ok, details }: Comparison): string {
-  return `<tr${ok ? '' : ' class="fault"'}><td class="mark ${ok ? 'yes' : 'no'}">${ok ? '✓ passed' : '✗ failed'}</td><td class="name">${escape(name)}</td><td>${escape(details)}<br><span class="soft">${QUESTIONS[name]}</span></td></tr>`;
+  return `<tr${ok ? '' : ' class="fault"'}><td class="mark ${ok ? 'yes' : 'no'}">${ok ? '✓ passed' : '✗ failed'}</td><td class="name">${escapeHtml(name)}</td><td>${escapeHtml(details)}<br><span class="soft">${QUESTIONS[name]}</span></td></tr>`;
 }
 
 /** Lists the tables that differ first. */
@@ -121,7 +121,7 @@ ${rows.map(tableRow).join('\n')}
 function tableRow(table: TableComparison): string {
   const { name, expectedRows, foundRows, sameContents, reported } = table;
   const same = isSame(table);
-  return `<tr${same ? '' : ' class="fault"'}><td class="mark ${same ? 'yes' : 'no'}">${same ? '✓ same' : '✗ differs'}</td><td>${escape(name)}</td><td class="number">${rowsText(expectedRows)}</td><td class="number">${rowsText(foundRows)}</td><td class="contents">${sameContents ? 'same hash' : escape(reported ?? 'other hash')}</td></tr>`;
+  return `<tr${same ? '' : ' class="fault"'}><td class="mark ${same ? 'yes' : 'no'}">${same ? '✓ same' : '✗ differs'}</td><td>${escapeHtml(name)}</td><td class="number">${rowsText(expectedRows)}</td><td class="number">${rowsText(foundRows)}</td><td class="contents">${sameContents ? 'same hash' : escapeHtml(reported ?? 'other hash')}</td></tr>`;
 }
 
 function erased({ erasures }: RestoreTestReport): string {
@@ -131,7 +131,7 @@ function erased({ erasures }: RestoreTestReport): string {
       ? 'What was erased since the backup is not known. A restore of it is refused until that can be read.'
       : erasures.actions === 0
         ? 'Nothing was erased since the backup.'
-        : `${escape(erasuresSinceText(erasures))}. The test compares with the backup and erases nothing. A restore of the backup repeats these erasures before the restored database is used.`;
+        : `${escapeHtml(erasuresSinceText(erasures))}. The test compares with the backup and erases nothing. A restore of the backup repeats these erasures before the restored database is used.`;
   return `<h2>Erased since the backup</h2>\n<p>${text}</p>`;
 }
 
@@ -163,15 +163,15 @@ function proof(report: RestoreTestReport): string {
 ${pairsTable(pairs, 'hash')}
 <p>The evidence is the JSON document beside the backup. It contains the hash of the previous evidence, so that none can
 be changed, removed or inserted without breaking the chain. To verify it with standard tools:</p>
-<pre>sha256sum ${escape(archive.name)}
-jq -cSj 'del(.hash)' ${escape(backup)}.restore-test.json | sha256sum</pre>
+<pre>sha256sum ${escapeHtml(archive.name)}
+jq -cSj 'del(.hash)' ${escapeHtml(backup)}.restore-test.json | sha256sum</pre>
 <p>To verify the complete chain in the database: <code>pgkeep restore history</code>.</p>`;
 }
 
 function pairsTable(pairs: readonly (readonly [string, string])[], valueClass = ''): string {
   const rows = pairs.map(
     ([name, value]) =>
-      `<tr><th scope="row">${escape(name)}</th><td class="${valueClass}">${escape(value)}</td></tr>`,
+      `<tr><th scope="row">${escapeHtml(name)}</th><td class="${valueClass}">${escapeHtml(value)}</td></tr>`,
   );
   return `<table class="pairs"><tbody>\n${rows.join('\n')}\n</tbody></table>`;
 }
@@ -195,18 +195,7 @@ function duration(ms: number): string {
 }
 
 function time(iso: string): string {
-  return escape(formatTime(iso));
-}
-
-function escape(text: string): string {
-  const entities: Readonly<Record<string, string>> = {
-    '&': '&amp;',
-    '<': '&lt;',
-    '>': '&gt;',
-    '"': '&quot;',
-    "'": '&#39;',
-  };
-  return text.replaceAll(/[&<>"']/g, (character) => entities[character] ?? character);
+  return escapeHtml(formatTime(iso));
 }
 
 /** The report's style. It loads no fonts, scripts or images, prints on A4, and follows the reader's color scheme. */
