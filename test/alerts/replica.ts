@@ -4,23 +4,11 @@ import { AlertWatch } from '../../src/alerts/alert-watch.js';
 import { AlertsModule } from '../../src/alerts/alerts.module.js';
 import { AlertsService } from '../../src/alerts/alerts.service.js';
 import { readSettings } from '../../src/config/read-settings.js';
-import { Clock, SystemClock } from '../../src/core/clock.js';
+import { Clock } from '../../src/core/clock.js';
 import type { MonitoringFinding } from '../../src/monitoring/monitoring.types.js';
 import type { MonitorSample } from '../../src/monitoring/watch/monitor-sample.js';
 import { PgkeepModule } from '../../src/pgkeep.module.js';
-
-/** A clock that a test can set ahead. */
-class ShiftedClock extends SystemClock {
-  aheadMs = 0;
-
-  override now(): Date {
-    return new Date(super.now().getTime() + this.aheadMs);
-  }
-
-  override monotonicMs(): number {
-    return super.monotonicMs() + this.aheadMs;
-  }
-}
+import { ClockAhead } from '../support/clock-ahead.js';
 
 /** A finding of a probe that fires immediately. */
 export function blocked(changes: Partial<MonitoringFinding> = {}): MonitoringFinding {
@@ -48,12 +36,12 @@ const DOWN: MonitoringFinding = {
 export class AlertReplica {
   private constructor(
     private readonly app: TestingModule,
-    private readonly clock: ShiftedClock,
+    private readonly clock: ClockAhead,
   ) {}
 
   static async open(url: string, environment: Readonly<Record<string, string>> = {}): Promise<AlertReplica> {
     const settings = readSettings({ DATABASE_URL: url, NODE_ENV: 'test', ...environment });
-    const clock = new ShiftedClock();
+    const clock = new ClockAhead();
     const app = await Test.createTestingModule({ imports: [PgkeepModule.forRoot(settings), AlertsModule] })
       .overrideProvider(Clock)
       .useValue(clock)

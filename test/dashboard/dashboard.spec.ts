@@ -4,13 +4,13 @@ import { NestFactory } from '@nestjs/core';
 import { PgkeepDashboardModule, PgkeepHttpModule, PgkeepModule, readSettings } from '../../src/index.js';
 import { InstallService } from '../../src/install/install.service.js';
 import { AuditLogService } from '../../src/audit-log/audit-log.service.js';
-import { backupDirectory } from '../support/backups.js';
-import { changedUrl, createGuarded, execute, type GuardedDatabase } from '../support/guarded-database.js';
+import { createGuarded, execute, type GuardedDatabase } from '../support/guarded-database.js';
 import { ADMIN_TOKEN } from '../support/production.js';
-import { TcpProxy } from '../support/tcp-proxy.js';
+import type { TcpProxy } from '../support/tcp-proxy.js';
+import { startBehindProxy } from '../support/service-behind-proxy.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { until } from '../support/until.js';
-import { WatchedService } from '../support/watched-service.js';
+import type { WatchedService } from '../support/watched-service.js';
 import { BrowserSession, type PageAnswer } from './browser-session.js';
 
 const HOSTILE = `<img src=x onerror=alert(1)>"'&`;
@@ -29,18 +29,9 @@ describe('the dashboard', () => {
       guarded.url,
       `CREATE TABLE public."${HOSTILE.replaceAll('"', '""')}" AS SELECT 1 AS a; ANALYZE`,
     );
-    proxy = await TcpProxy.to(own.cluster.port);
-    service = await WatchedService.start({
-      DATABASE_URL: changedUrl(guarded.url, { hostname: '127.0.0.1', port: String(proxy.port) }),
-      MIGRATIONS_DIR: guarded.migrationsDirectory,
-      ADMIN_API_TOKEN: ADMIN_TOKEN,
-      BACKUP_ENABLED: 'true',
-      BACKUP_DIR: backupDirectory(),
-      READINESS_GATES: 'backups=warn,backupConfig=warn',
-      READINESS_REFRESH_MS: '1500',
-      READINESS_TIMEOUT_MS: '1400',
+    ({ proxy, service } = await startBehindProxy(guarded, {
       EMERGENCY_CONTACTS: `${HOSTILE} | Stop immediately | Database Admin`,
-    });
+    }));
     await service.app.get(InstallService).install('test');
     await service.untilVerdict('ready');
     browser = new BrowserSession(`${service.url}/`);

@@ -11,13 +11,13 @@ import { overviewPage } from '../../src/dashboard/overview-page.js';
 import { DEFAULT_RANGE } from '../../src/dashboard/scale.js';
 import { InstallService } from '../../src/install/install.service.js';
 import { history, NOW, STATES } from '../dashboard/overviews.js';
-import { backupDirectory } from '../support/backups.js';
-import { changedUrl, createGuarded } from '../support/guarded-database.js';
+import { createGuarded } from '../support/guarded-database.js';
 import { ADMIN_TOKEN } from '../support/production.js';
-import { TcpProxy } from '../support/tcp-proxy.js';
+import type { TcpProxy } from '../support/tcp-proxy.js';
+import { startBehindProxy } from '../support/service-behind-proxy.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { until } from '../support/until.js';
-import { WatchedService } from '../support/watched-service.js';
+import type { WatchedService } from '../support/watched-service.js';
 
 /** `npm run test:heavy` installs it, as root. */
 const CHROMIUM = '/usr/bin/chromium';
@@ -156,18 +156,7 @@ describe('the dashboard in a browser', () => {
 
     beforeAll(async () => {
       own = await startThrowAwayCluster();
-      const { url, migrationsDirectory } = await createGuarded(own, 'guarded');
-      proxy = await TcpProxy.to(own.cluster.port);
-      service = await WatchedService.start({
-        DATABASE_URL: changedUrl(url, { hostname: '127.0.0.1', port: String(proxy.port) }),
-        MIGRATIONS_DIR: migrationsDirectory,
-        ADMIN_API_TOKEN: ADMIN_TOKEN,
-        BACKUP_ENABLED: 'true',
-        BACKUP_DIR: backupDirectory(),
-        READINESS_GATES: 'backups=warn,backupConfig=warn',
-        READINESS_REFRESH_MS: '1500',
-        READINESS_TIMEOUT_MS: '1400',
-      });
+      ({ proxy, service } = await startBehindProxy(await createGuarded(own, 'guarded')));
       await service.app.get(InstallService).install('test');
       await service.untilVerdict('ready');
     });

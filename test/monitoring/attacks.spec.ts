@@ -1,49 +1,43 @@
-import { Logger } from '@nestjs/common';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 import { Cluster } from '../../src/cluster/cluster.js';
 import type { MonitorSample } from '../../src/monitoring/watch/monitor-sample.js';
-import { createDatabase, query } from '../support/clinic.js';
+import { query } from '../support/clinic.js';
 import { runCli } from '../support/pgkeep-process.js';
 import { processTree, suspend } from '../support/process-tree.js';
 import { REPLICATION_HBA, startStandby } from '../support/standby.js';
-import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+import type { ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { until } from '../support/until.js';
-import { Replica } from './replica.js';
+import type { Replica } from './replica.js';
+import { SampledCluster } from './sampled-cluster.js';
 
 /** What a test does to the server may not make it slower than this. */
 const SHORT = { DB_CONNECT_TIMEOUT: '2' };
 
 describe('sampling a server in trouble', () => {
+  let sampled: SampledCluster;
   let own: ThrowAwayCluster;
   let url: string;
-  let databases = 0;
-  const opened: Replica[] = [];
   const clients: Client[] = [];
 
   beforeAll(async () => {
-    Logger.overrideLogger(false);
-    own = await startThrowAwayCluster({
+    sampled = await SampledCluster.start('attacked', {
       hba: REPLICATION_HBA,
       settings: { shared_preload_libraries: 'pg_stat_statements' },
     });
-    const template = await createDatabase(own, 'template');
-    expect(await runCli(['install'], { DATABASE_URL: template })).toMatchObject({ code: 0 });
+    own = sampled.own;
   });
   beforeEach(async () => {
-    databases += 1;
-    url = await createDatabase(own, `attacked_${databases}`, 'template');
+    url = await sampled.nextDatabase();
   });
   afterEach(async () => {
     await Promise.all(clients.splice(0).map((client) => client.end()));
-    await Promise.all(opened.splice(0).map((replica) => replica.close()));
+    await sampled.closeReplicas();
   });
-  afterAll(() => own.cluster.destroy());
+  afterAll(() => sampled.destroy());
 
   async function open(at = url): Promise<Replica> {
-    const replica = await Replica.open(at, SHORT);
-    opened.push(replica);
-    return replica;
+    return await sampled.open(at, SHORT);
   }
 
   async function connect(application: string): Promise<Client> {
@@ -158,7 +152,7 @@ describe('sampling a server in trouble', () => {
   it('samples a standby by itself, and with the lease when it was promoted', async () => {
     const standby: Cluster = await startStandby(own);
     try {
-      const replica = await open(standby.url(`attacked_${databases}`));
+      const replica = await open(standby.url(sampled.database));
       expect(await replica.step()).toMatchObject({ role: 'leader', fence: null, report: { unseen: [] } });
       await query(standby.url('postgres'), 'SELECT pg_promote()');
       expect(await replica.step()).toMatchObject({ role: 'leader', fence: 1n, report: { unseen: [] } });
@@ -182,8 +176,7 @@ describe('sampling a server in trouble', () => {
         ).rows.length > 0,
     );
     await query(url, `SELECT '${secret}' AS simple`);
-    const replica = await Replica.open(url, { DB_QUERY_TIME_THRESHOLD: '1' });
-    opened.push(replica);
+    const replica = await sampled.open(url, { DB_QUERY_TIME_THRESHOLD: '1' });
     const sample = await replica.step();
     expect(codesOf(sample)).toContain('QUERY_LONG');
     const { rows } = await query(url, 'SELECT report::text FROM pgkeep.monitoring_report');

@@ -1,4 +1,3 @@
-import { Logger } from '@nestjs/common';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 import type { HistoryVital } from '../../src/monitoring/history/history-vitals.js';
@@ -8,9 +7,9 @@ import { Minutes } from '../../src/monitoring/history/minutes.js';
 import { planSeries, type Series, toSeries } from '../../src/monitoring/history/series.js';
 import type { MonitoringReport } from '../../src/monitoring/monitoring.types.js';
 import { createDatabase, query } from '../support/clinic.js';
-import { runCli } from '../support/pgkeep-process.js';
-import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
-import { Replica } from './replica.js';
+import type { ThrowAwayCluster } from '../support/throw-away-cluster.js';
+import type { Replica } from './replica.js';
+import { SampledCluster } from './sampled-cluster.js';
 
 const TIMEOUTS = { statementTimeoutMs: 10_000, lockTimeoutMs: 100 };
 
@@ -20,34 +19,28 @@ function valuesOf({ points }: Series, name: HistoryVital): unknown[] {
 }
 
 describe('the history in schema pgkeep', () => {
+  let sampled: SampledCluster;
   let own: ThrowAwayCluster;
   let url: string;
   let client: Client;
-  let databases = 0;
-  const opened: Replica[] = [];
 
   beforeAll(async () => {
-    Logger.overrideLogger(false);
-    own = await startThrowAwayCluster();
-    const template = await createDatabase(own, 'template');
-    expect(await runCli(['install'], { DATABASE_URL: template })).toMatchObject({ code: 0 });
+    sampled = await SampledCluster.start('history');
+    own = sampled.own;
   });
   beforeEach(async () => {
-    databases += 1;
-    url = await createDatabase(own, `history_${databases}`, 'template');
+    url = await sampled.nextDatabase();
     client = new Client({ connectionString: url });
     await client.connect();
   });
   afterEach(async () => {
     await client.end();
-    await Promise.all(opened.splice(0).map((replica) => replica.close()));
+    await sampled.closeReplicas();
   });
-  afterAll(() => own.cluster.destroy());
+  afterAll(() => sampled.destroy());
 
   async function open(at = url): Promise<Replica> {
-    const replica = await Replica.open(at, {});
-    opened.push(replica);
-    return replica;
+    return await sampled.open(at, {});
   }
 
   /** Takes a sample, and returns what its replica may write with. */
@@ -178,7 +171,7 @@ describe('the history in schema pgkeep', () => {
   });
 
   it('is in memory where schema pgkeep is missing, and while the database is down', async () => {
-    const bare = await open(await createDatabase(own, `bare_${databases}`));
+    const bare = await open(await createDatabase(own, `bare_${sampled.database}`));
     await bare.step();
     const series = await bare.history.series({ vitals: ['up', 'connections'], hours: 1 });
     expect(valuesOf(series, 'up')).toEqual([{ average: 1, max: 1 }]);

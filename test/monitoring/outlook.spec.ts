@@ -1,4 +1,3 @@
-import { Logger } from '@nestjs/common';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { MonitorSample } from '../../src/monitoring/watch/monitor-sample.js';
 import { backupDirectory } from '../support/backups.js';
@@ -6,33 +5,30 @@ import { createDatabase, query, verified } from '../support/clinic.js';
 import { runCli } from '../support/pgkeep-process.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { findingsOf, look } from './look.js';
-import { Replica } from './replica.js';
+import type { Replica } from './replica.js';
+import { SampledCluster } from './sampled-cluster.js';
 
 describe('what the history of a database says about its future', () => {
+  let sampled: SampledCluster;
   let own: ThrowAwayCluster;
   let url: string;
-  let databases = 0;
-  const opened: Replica[] = [];
 
   beforeAll(async () => {
-    Logger.overrideLogger(false);
-    own = await startThrowAwayCluster({ settings: { shared_preload_libraries: 'pg_stat_statements' } });
-    const template = await createDatabase(own, 'template');
-    expect(await runCli(['install'], { DATABASE_URL: template })).toMatchObject({ code: 0 });
+    sampled = await SampledCluster.start('outlook', {
+      settings: { shared_preload_libraries: 'pg_stat_statements' },
+    });
+    own = sampled.own;
   });
   beforeEach(async () => {
-    databases += 1;
-    url = await createDatabase(own, `outlook_${databases}`, 'template');
+    url = await sampled.nextDatabase();
   });
   afterEach(async () => {
-    await Promise.all(opened.splice(0).map((replica) => replica.close()));
+    await sampled.closeReplicas();
   });
-  afterAll(() => own.cluster.destroy());
+  afterAll(() => sampled.destroy());
 
   async function open(environment: Readonly<Record<string, string>> = {}): Promise<Replica> {
-    const replica = await Replica.open(url, environment);
-    opened.push(replica);
-    return replica;
+    return await sampled.open(url, environment);
   }
 
   const textsOf = ({ report }: MonitorSample): Record<string, string> =>

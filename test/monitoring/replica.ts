@@ -1,26 +1,14 @@
 import { Test, type TestingModule } from '@nestjs/testing';
 import { readSettings } from '../../src/config/read-settings.js';
-import { Clock, SystemClock } from '../../src/core/clock.js';
+import { Clock } from '../../src/core/clock.js';
 import { HistoryService } from '../../src/monitoring/history/history.service.js';
 import type { MonitorSample } from '../../src/monitoring/watch/monitor-sample.js';
 import { MonitorWatch } from '../../src/monitoring/watch/monitor-watch.js';
 import { PgkeepModule } from '../../src/pgkeep.module.js';
+import { ClockAhead } from '../support/clock-ahead.js';
 
 /** Later than any probe rests. */
 const LATER_MS = 7_200_000;
-
-/** A clock that a test sets forward. */
-class ForwardClock extends SystemClock {
-  aheadMs = 0;
-
-  override now(): Date {
-    return new Date(super.now().getTime() + this.aheadMs);
-  }
-
-  override monotonicMs(): number {
-    return super.monotonicMs() + this.aheadMs;
-  }
-}
 
 /** One replica, which samples when a test calls it. */
 export class Replica {
@@ -29,7 +17,7 @@ export class Replica {
 
   private constructor(
     private readonly app: TestingModule,
-    private readonly clock: ForwardClock,
+    private readonly clock: ClockAhead,
   ) {
     this.watch = app.get(MonitorWatch);
     this.history = app.get(HistoryService);
@@ -37,7 +25,7 @@ export class Replica {
 
   static async open(url: string, environment: Readonly<Record<string, string>> = {}): Promise<Replica> {
     const settings = readSettings({ DATABASE_URL: url, DB_MONITORING_ENABLED: 'true', ...environment });
-    const clock = new ForwardClock();
+    const clock = new ClockAhead();
     const app = await Test.createTestingModule({ imports: [PgkeepModule.forRoot(settings)] })
       .overrideProvider(Clock)
       .useValue(clock)

@@ -1,39 +1,32 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { Logger } from '@nestjs/common';
 import { Client } from 'pg';
 import type { MonitorSample } from '../../src/monitoring/watch/monitor-sample.js';
 import { createDatabase, query } from '../support/clinic.js';
-import { runCli } from '../support/pgkeep-process.js';
-import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
+import type { ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
-import { Replica } from './replica.js';
+import type { Replica } from './replica.js';
+import { SampledCluster } from './sampled-cluster.js';
 
 describe('sampling in the background', () => {
+  let sampled: SampledCluster;
   let own: ThrowAwayCluster;
   let url: string;
-  let databases = 0;
-  const opened: Replica[] = [];
 
   beforeAll(async () => {
-    Logger.overrideLogger(false);
-    own = await startThrowAwayCluster({ settings: { max_connections: '20' } });
-    const template = await createDatabase(own, 'template');
-    expect(await runCli(['install'], { DATABASE_URL: template })).toMatchObject({ code: 0 });
+    sampled = await SampledCluster.start('watched', { settings: { max_connections: '20' } });
+    own = sampled.own;
   });
   beforeEach(async () => {
-    databases += 1;
-    url = await createDatabase(own, `watched_${databases}`, 'template');
+    url = await sampled.nextDatabase();
   });
   afterEach(async () => {
-    await Promise.all(opened.splice(0).map((replica) => replica.close()));
+    await sampled.closeReplicas();
   });
-  afterAll(() => own.cluster.destroy());
+  afterAll(() => sampled.destroy());
 
   /** Opens a replica whose next step comes when everything is due again. */
   async function open(at = url, environment: Readonly<Record<string, string>> = {}): Promise<Replica> {
-    const replica = await Replica.open(at, environment);
-    opened.push(replica);
-    return replica;
+    return await sampled.open(at, environment);
   }
 
   const codesOf = ({ findings }: MonitorSample): string[] => findings.map(({ code }) => code);
@@ -43,9 +36,9 @@ describe('sampling in the background', () => {
     expect(await first.step()).toMatchObject({ role: 'leader', fence: 1n, down: undefined });
     expect(await second.step()).toMatchObject({ role: 'deputy', fence: 1n });
     expect(await third.step()).toMatchObject({ role: 'follower', fence: 1n });
-    expect(first.watch.latest()?.report).toMatchObject({ database: `watched_${databases}`, unseen: [] });
+    expect(first.watch.latest()?.report).toMatchObject({ database: sampled.database, unseen: [] });
     // Two connections a replica at most, while it measures.
-    await opened.shift()?.close();
+    await sampled.close(first);
     expect(await second.step()).toMatchObject({ role: 'leader', fence: 2n });
     expect(await third.step()).toMatchObject({ role: 'deputy', fence: 2n });
   });
@@ -109,7 +102,7 @@ describe('sampling in the background', () => {
   });
 
   it('reports connections that are all taken as such, with its own connection and without', async () => {
-    const role = `limited_${databases}`;
+    const role = `limited_${sampled.database}`;
     await query(
       url,
       `CREATE ROLE ${role} LOGIN PASSWORD 'secret' IN ROLE pg_monitor; GRANT ALL ON ALL TABLES IN SCHEMA pgkeep TO ${role}; GRANT USAGE ON SCHEMA pgkeep TO ${role}`,
@@ -161,9 +154,9 @@ describe('sampling in the background', () => {
   });
 
   it('goes on by itself where schema pgkeep is missing, or the role may not write there', async () => {
-    const bare = await createDatabase(own, `bare_${databases}`);
+    const bare = await createDatabase(own, `bare_${sampled.database}`);
     expect(await (await open(bare)).step()).toMatchObject({ role: 'leader', fence: null, down: undefined });
-    const role = `reader_${databases}`;
+    const role = `reader_${sampled.database}`;
     await query(url, `CREATE ROLE ${role} LOGIN PASSWORD 'secret'`);
     const sample = await (await open(url.replace(/\/\/[^@]+@/, `//${role}:secret@`))).step();
     expect(sample).toMatchObject({ role: 'leader', fence: null, report: { unseen: [] } });

@@ -4,14 +4,14 @@ import { InstallService } from '../../src/install/install.service.js';
 import { loadOverview } from '../../src/overview/load-overview.js';
 import type { OverviewService } from '../../src/overview/overview.service.js';
 import type { Overview } from '../../src/overview/overview.types.js';
-import { backupDirectory } from '../support/backups.js';
-import { changedUrl, createGuarded } from '../support/guarded-database.js';
+import { createGuarded } from '../support/guarded-database.js';
 import { faultsOf } from '../support/openapi-faults.js';
 import { ADMIN_TOKEN } from '../support/production.js';
-import { TcpProxy } from '../support/tcp-proxy.js';
+import type { TcpProxy } from '../support/tcp-proxy.js';
+import { startBehindProxy } from '../support/service-behind-proxy.js';
 import { startThrowAwayCluster, type ThrowAwayCluster } from '../support/throw-away-cluster.js';
 import { until } from '../support/until.js';
-import { WatchedService } from '../support/watched-service.js';
+import type { WatchedService } from '../support/watched-service.js';
 
 describe('the overview', () => {
   let own: ThrowAwayCluster;
@@ -21,18 +21,7 @@ describe('the overview', () => {
 
   beforeAll(async () => {
     own = await startThrowAwayCluster();
-    const { url, migrationsDirectory } = await createGuarded(own, 'guarded');
-    proxy = await TcpProxy.to(own.cluster.port);
-    service = await WatchedService.start({
-      DATABASE_URL: changedUrl(url, { hostname: '127.0.0.1', port: String(proxy.port) }),
-      MIGRATIONS_DIR: migrationsDirectory,
-      ADMIN_API_TOKEN: ADMIN_TOKEN,
-      BACKUP_ENABLED: 'true',
-      BACKUP_DIR: backupDirectory(),
-      READINESS_GATES: 'backups=warn,backupConfig=warn',
-      READINESS_REFRESH_MS: '1500',
-      READINESS_TIMEOUT_MS: '1400',
-    });
+    ({ proxy, service } = await startBehindProxy(await createGuarded(own, 'guarded')));
     await service.untilVerdict('ready');
     overviews = await loadOverview(service.app.get(LazyModuleLoader));
   });

@@ -1,11 +1,10 @@
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { freePort } from '../../src/cluster/postmaster.js';
 import { prometheusProgram } from './stock-prometheus.js';
-import { until } from './until.js';
+import { StockServer } from './stock-server.js';
 
 /** An alert as amtool lists it. */
 export interface ListedAlert {
@@ -15,10 +14,7 @@ export interface ListedAlert {
 
 /** Debian's Alertmanager on a free loopback port, with its own directory. It notifies a webhook immediately. */
 export class StockAlertmanager {
-  private constructor(
-    readonly url: string,
-    private readonly process: ChildProcess,
-  ) {}
+  private constructor(private readonly server: StockServer) {}
 
   /** @throws Error with its log where it does not become ready. */
   static async start(webhook: string): Promise<StockAlertmanager> {
@@ -35,22 +31,18 @@ export class StockAlertmanager {
     const receivers = [{ name: 'test', webhook_configs: [{ url: webhook, send_resolved: true }] }];
     writeFileSync(file, JSON.stringify({ route, receivers }));
     const address = `127.0.0.1:${await freePort()}`;
-    const logFile = path.join(directory, 'log');
-    const log = openSync(logFile, 'w');
-    const argv = [
+    const command = [
+      ...commandOf(prometheusProgram('prometheus-alertmanager')),
       `--config.file=${file}`,
       `--storage.path=${path.join(directory, 'data')}`,
       `--web.listen-address=${address}`,
       '--cluster.listen-address=',
     ];
-    const [program = '', ...before] = commandOf(prometheusProgram('prometheus-alertmanager'));
-    const child = spawn(program, [...before, ...argv], { stdio: ['ignore', log, log] });
-    const started = new StockAlertmanager(`http://${address}`, child);
-    await until(() => started.isReady()).catch(async (error: unknown) => {
-      await started.stop();
-      throw new Error(readFileSync(logFile, 'utf8'), { cause: error });
-    });
-    return started;
+    return new StockAlertmanager(await StockServer.start('Alertmanager', { command, directory, address }));
+  }
+
+  get url(): string {
+    return this.server.url;
   }
 
   /** Returns the alerts that fire, as amtool lists them. */
@@ -60,17 +52,7 @@ export class StockAlertmanager {
   }
 
   async stop(): Promise<void> {
-    if (this.process.exitCode !== null || this.process.signalCode !== null) return;
-    this.process.kill('SIGTERM');
-    await once(this.process, 'exit');
-  }
-
-  private async isReady(): Promise<boolean> {
-    if (this.process.exitCode !== null) throw new Error('Alertmanager has ended');
-    return await fetch(`${this.url}/-/ready`).then(
-      ({ status }) => status === 200,
-      () => false,
-    );
+    await this.server.stop();
   }
 }
 

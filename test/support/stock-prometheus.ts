@@ -1,10 +1,8 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { freePort } from '../../src/cluster/postmaster.js';
-import { until } from './until.js';
+import { StockServer } from './stock-server.js';
 
 /** Where `npm run test:heavy` unpacks it. */
 const UNPACKED = path.resolve('.pgkeep/prometheus/usr/bin');
@@ -38,11 +36,7 @@ interface Target {
 
 /** Debian's Prometheus on a free loopback port, with its own directory. It scrapes each second. */
 export class StockPrometheus {
-  private constructor(
-    readonly url: string,
-    private readonly process: ChildProcess,
-    private readonly logFile: string,
-  ) {}
+  private constructor(private readonly server: StockServer) {}
 
   /** @param rules files of rules. @throws Error with its log where it does not become ready. */
   static async start(
@@ -67,20 +61,17 @@ export class StockPrometheus {
     };
     writeFileSync(file, JSON.stringify(configuration));
     const address = `127.0.0.1:${await freePort()}`;
-    const logFile = path.join(directory, 'log');
-    const log = openSync(logFile, 'w');
-    const argv = [
+    const command = [
+      prometheusProgram('prometheus'),
       `--config.file=${file}`,
       `--storage.tsdb.path=${path.join(directory, 'data')}`,
       `--web.listen-address=${address}`,
     ];
-    const child = spawn(prometheusProgram('prometheus'), argv, { stdio: ['ignore', log, log] });
-    const started = new StockPrometheus(`http://${address}`, child, logFile);
-    await until(() => started.isReady()).catch(async (error: unknown) => {
-      await started.stop();
-      throw new Error(readFileSync(logFile, 'utf8'), { cause: error });
-    });
-    return started;
+    return new StockPrometheus(await StockServer.start('Prometheus', { command, directory, address }));
+  }
+
+  get url(): string {
+    return this.server.url;
   }
 
   /** Runs an instant query. */
@@ -107,21 +98,11 @@ export class StockPrometheus {
   }
 
   get log(): string {
-    return readFileSync(this.logFile, 'utf8');
+    return this.server.log;
   }
 
   async stop(): Promise<void> {
-    if (this.process.exitCode !== null || this.process.signalCode !== null) return;
-    this.process.kill('SIGTERM');
-    await once(this.process, 'exit');
-  }
-
-  private async isReady(): Promise<boolean> {
-    if (this.process.exitCode !== null) throw new Error('Prometheus has ended');
-    return await fetch(`${this.url}/-/ready`).then(
-      ({ status }) => status === 200,
-      () => false,
-    );
+    await this.server.stop();
   }
 
   private async get<T>(what: string): Promise<T> {
